@@ -1,0 +1,1 @@
+"""Images, labels and indices: everything about episodes that knows nothing of models."""

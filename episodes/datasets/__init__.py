@@ -1,0 +1,1 @@
+"""One reader a file; each makes LabelledImages out of what users have."""

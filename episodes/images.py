@@ -1,0 +1,81 @@
+"""Labelled images in memory: what every data set becomes, and what every sampler draws from."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from episodes.errors import UserError
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """The images of one split, as bytes, with their labels and the names of the classes.
+
+    Attributes:
+        images: [n, C, H, W] uint8, 0..255, on any device.
+        labels: [n] int64, 0..len(class_names)-1, on the CPU (samplers draw there).
+        class_names: one name a class, in the order of the labels.
+        name: what the images are called in messages and results, for instance ``"glyphs/test"``.
+
+    Raises:
+        UserError: if shapes, types or label values do not fit together.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        """Refuse anything that would fail later and farther away."""
+        if self.images.ndim != 4 or self.images.dtype != torch.uint8:
+            raise UserError(
+                f"{self.name}: images must be uint8 [n, C, H, W], not {self.images.dtype} {list(self.images.shape)}"
+            )
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise UserError(
+                f"{self.name}: labels must be int64 [{len(self.images)}], "
+                f"not {self.labels.dtype} {list(self.labels.shape)}"
+            )
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
+            raise UserError(
+                f"{self.name}: labels reach from {int(self.labels.min())} to {int(self.labels.max())}, "
+                f"but there are {len(self.class_names)} class names"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @cached_property
+    def class_counts(self) -> Tensor:
+        """Images a class: [number of classes] int64."""
+        return torch.bincount(self.labels, minlength=len(self.class_names))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) of the pixels, their shape, the labels and the class names."""
+        digest = hashlib.sha256()
+        digest.update(repr((tuple(self.images.shape), self.class_names)).encode())
+        digest.update(self.labels.numpy().tobytes())
+        digest.update(self.images.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def to(self, device: torch.device | str) -> "LabelledImages":
+        """The same with the pixels on another device."""
+        return replace(self, images=self.images.to(device))
+
+    def gather(
+        self,
+        index: Tensor,  # [...] int64, 0..n-1
+    ) -> Tensor:  # [..., C, H, W] float32, 0..1, on the device of the images
+        """Pick images by number, as floats between 0 and 1."""
+        return self.images[index.to(self.images.device)].float().div_(255.0)

@@ -1,0 +1,1 @@
+"""Few-shot meta-learning with self-supervised label augmentation (Lee, Hwang, Shin, ICML 2020)."""

@@ -1,0 +1,1 @@
+"""Networks that turn images [B, C, H, W] into features [B, D]."""

@@ -1,0 +1,1 @@
+"""Whatever maps an episode to query logits."""

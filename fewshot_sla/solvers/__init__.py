@@ -1,0 +1,1 @@
+"""Linear algebra and quadratic programs, batched and differentiable; no learning in here."""
