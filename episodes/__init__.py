@@ -1,1 +1,35 @@
 """Images, labels and indices: everything about episodes that knows nothing of models."""
+
+from episodes.episode import EpisodeBatch, EpisodeSpec
+from episodes.errors import UserError
+from episodes.images import LabelledImages
+from episodes.normalization import Normalization
+from episodes.sampler import EpisodeIndices, EpisodeSampler
+from episodes.source import EpisodeSource
+from episodes.transformations import (
+    ColorPermutation,
+    Composition,
+    Identity,
+    Rotation,
+    Subset,
+    Transformations,
+    named_transformations,
+)
+
+__all__ = [
+    "ColorPermutation",
+    "Composition",
+    "EpisodeBatch",
+    "EpisodeIndices",
+    "EpisodeSampler",
+    "EpisodeSource",
+    "EpisodeSpec",
+    "Identity",
+    "LabelledImages",
+    "Normalization",
+    "Rotation",
+    "Subset",
+    "Transformations",
+    "UserError",
+    "named_transformations",
+]

@@ -1,1 +1,9 @@
 """Networks that turn images [B, C, H, W] into features [B, D]."""
+
+from fewshot_sla.backbones.base import Backbone
+from fewshot_sla.backbones.conv4 import Conv4
+from fewshot_sla.backbones.dropblock import DropBlock, dropblock
+from fewshot_sla.backbones.resnet12 import ResNet12
+from fewshot_sla.backbones.step_schedule import StepScheduled, set_training_step
+
+__all__ = ["Backbone", "Conv4", "DropBlock", "ResNet12", "StepScheduled", "dropblock", "set_training_step"]

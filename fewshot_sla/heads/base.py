@@ -34,9 +34,9 @@ class Head(nn.Module, ABC):
             UserError: if the shapes do not fit together, or a class has no support row.
         """
         check_head_inputs(support, support_labels, query, ways)
-        dtype = torch.promote_types(support.dtype, torch.float32)
+        dtype = torch.promote_types(torch.promote_types(support.dtype, query.dtype), torch.float32)
         with torch.autocast(support.device.type, enabled=False):
-            return self.logits(support.to(dtype), support_labels, query.to(dtype), ways)
+            return self.logits(support.to(dtype), support_labels.long(), query.to(dtype), ways)
 
     @abstractmethod
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
@@ -45,6 +45,21 @@ class Head(nn.Module, ABC):
     def __call__(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """Same as :meth:`forward` (written out so that type checkers know the signature)."""
         return super().__call__(support, support_labels, query, ways)
+
+
+def add_scale(module: nn.Module, scale: float, learn: bool) -> None:
+    """Give a head `scale`, the factor of its logits: a parameter if it is learned, else a buffer.
+
+    Raises:
+        UserError: if the scale is not positive (logits would be void or turned around).
+    """
+    if not 0 < scale < float("inf"):
+        raise UserError(f"{type(module).__name__}: scale must be positive and finite, got {scale}")
+    value = torch.tensor(float(scale))
+    if learn:
+        module.register_parameter("scale", nn.Parameter(value))
+    else:
+        module.register_buffer("scale", value)
 
 
 def one_hot(
@@ -68,13 +83,15 @@ def check_head_inputs(support: Tensor, support_labels: Tensor, query: Tensor, wa
             f"support {list(support.shape)} and query {list(query.shape)} differ in episodes (first axis) "
             "or features (last axis)"
         )
+    if support_labels.dtype.is_floating_point or support_labels.dtype == torch.bool:
+        raise UserError(f"support_labels must be integers, they are {support_labels.dtype}")
     if support_labels.numel() == 0:
         raise UserError("an episode needs support rows, got none")
     low, high = (int(value) for value in torch.aminmax(support_labels))
     if low < 0 or high >= ways:
         raise UserError(f"support_labels must be 0..{ways - 1} (ways={ways}), they reach from {low} to {high}")
     present = torch.zeros(support.shape[0], ways, dtype=torch.bool, device=support.device)
-    present.scatter_(1, support_labels, torch.ones_like(support_labels, dtype=torch.bool))
+    present.scatter_(1, support_labels.long(), True)
     if not bool(present.all()):
         episode, label = (int(value) for value in (~present).nonzero()[0])
         raise UserError(f"episode {episode} has no support row of class {label} (ways={ways})")

@@ -1,0 +1,89 @@
+"""How far a job is and when it will end: a bar on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Protocol):
+    """What a job reports to."""
+
+    def update(self, done: int, total: int, text: str = "") -> None:
+        """``done`` of ``total`` are done; ``text`` says how it goes."""
+
+
+class SilentProgress:
+    """Says nothing: for tests, for libraries, and for every process but the first."""
+
+    def update(self, done: int, total: int, text: str = "") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def show_progress(what: str, *, silent: bool = False) -> Iterator[Progress]:
+    """A progress display on standard error for the time of the block.
+
+    Args:
+        what: what is being done, a word or two.
+        silent: show nothing.
+    """
+    console = Console(stderr=True)
+    if silent:
+        yield SilentProgress()
+    elif console.is_terminal:
+        with _rich_bar(console) as bar:
+            yield _Bar(bar, what)
+    else:
+        yield _Lines(console, what)
+
+
+def _rich_bar(console: Console) -> RichProgress:
+    return RichProgress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+        console=console,
+        transient=True,
+    )
+
+
+class _Bar:
+    def __init__(self, bar: RichProgress, what: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(what, text="")
+
+    def update(self, done: int, total: int, text: str = "") -> None:
+        self._bar.update(self._task, completed=done, total=total, text=text)
+
+
+class _Lines:
+    """One line at most every ten seconds, and none for a job that is over before."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console = console
+        self._what = what
+        self._began = self._last = time.monotonic()
+        self._began_at: int | None = None  # what was done before the first update, in a resumed job
+
+    def update(self, done: int, total: int, text: str = "") -> None:
+        now = time.monotonic()
+        if self._began_at is None:
+            self._began_at = done
+        if now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        advanced = done - self._began_at
+        remaining = (now - self._began) * (total - done) / advanced if advanced else float("nan")
+        eta = f", ETA {remaining:.0f} s" if advanced else ""
+        self._console.print(f"{self._what}: {done}/{total}{eta}  {text}".rstrip(), highlight=False)

@@ -1,0 +1,67 @@
+"""The run folder: one folder a run, and where in it each file stands."""
+
+import os
+from pathlib import Path
+
+from episodes.errors import UserError
+from episodes.storage import atomic_write
+
+
+class RunFolder:
+    """Names of the files of a run.
+
+    ``config.yaml`` (resolved), ``last.safetensors`` (all that resuming needs), ``best.safetensors`` (weights at the
+    best validation), ``metrics.csv``, ``events.*`` (TensorBoard), ``learning_curve.png``, ``episode_SPLIT.png``,
+    ``results.json`` and ``per_episode/*.csv``.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.last = self.path / "last.safetensors"
+        self.best = self.path / "best.safetensors"
+        self.metrics = self.path / "metrics.csv"
+        self.learning_curve = self.path / "learning_curve.png"
+        self.results = self.path / "results.json"
+
+    def episode_picture(self, split: str) -> Path:
+        """The picture of one episode of a split."""
+        return self.path / f"episode_{split}.png"
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run began here."""
+        return self.config.exists()
+
+    def create(self) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            UserError: if it holds a run already, or cannot be written to.
+        """
+        if self.holds_run:
+            raise UserError(
+                f"{self.path}: the folder already holds a run; continue it with --resume or choose another --run_folder"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.path / ".writable") as file:
+                file.write(b"")
+            (self.path / ".writable").unlink()
+        except OSError as error:
+            raise UserError(f"{self.path}: the run folder cannot be written to ({error.strerror})") from error
+
+    def require(self) -> None:
+        """Raise UserError unless a run began here."""
+        if not self.holds_run:
+            what = "holds no run (no config.yaml)" if self.path.is_dir() else "there is no such folder"
+            raise UserError(f"{self.path}: {what}; give the run folder of a finished or stopped meta_train")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.encode())

@@ -1,0 +1,64 @@
+"""A run folder as an object: everything about a trained model comes from there, nothing is retyped."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import yaml
+
+from episodes.episode import EpisodeSpec
+from episodes.images import LabelledImages
+from episodes.normalization import Normalization
+from episodes.source import EpisodeSource
+from fewshot_sla.engine import checkpoint, configuration
+from fewshot_sla.engine.recipe import MetaTraining, recipe_parser
+from fewshot_sla.engine.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained model and all that belongs to it.
+
+    Attributes:
+        folder: the run.
+        recipe: what it was trained by; ``recipe.learner`` has the weights of the best validation.
+        normalization: of its training images.
+        configuration: the resolved ``config.yaml`` as plain containers.
+        best: validation figures of these weights, and their step.
+    """
+
+    folder: RunFolder
+    recipe: MetaTraining
+    normalization: Normalization
+    configuration: dict[str, Any]
+    best: dict[str, float]
+
+    def to(self, device: torch.device | str) -> "TrainedRun":
+        """Move learner and normalisation (in place) to a device."""
+        self.recipe.learner.to(device)
+        self.normalization.to(device)
+        return self
+
+    def source(self, images: LabelledImages, spec: EpisodeSpec, seed: int) -> EpisodeSource:
+        """Episodes of images, normalised as the model was trained to see them.
+
+        Raises:
+            UserError: if the images cannot fill the episodes.
+        """
+        return EpisodeSource(images, spec, seed, self.normalization)
+
+
+def load_trained(folder: RunFolder) -> TrainedRun:
+    """The model with the weights of the best validation, on the CPU.
+
+    Raises:
+        UserError: if there is no run, or its configuration or checkpoint cannot be used.
+    """
+    folder.require()
+    parser = recipe_parser()
+    recipe = configuration.instantiate(parser, configuration.load(parser, folder.config), MetaTraining)
+    tensors, state = checkpoint.load_checkpoint(folder.best)
+    checkpoint.load_weights(recipe.learner, checkpoint.without_prefix("model", tensors), folder.best)
+    statistics = checkpoint.without_prefix("normalization", tensors)
+    normalization = Normalization(statistics["mean"], statistics["deviation"])
+    return TrainedRun(folder, recipe, normalization, yaml.safe_load(folder.config.read_text()), state["best"])

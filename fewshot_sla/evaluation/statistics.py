@@ -1,0 +1,83 @@
+"""Intervals and paired comparison of per-episode accuracies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+_CONFIDENCE = 0.95
+
+
+def interval_half_width(
+    values: NDArray[np.float64],  # [E] independent values
+) -> float:
+    """Half-width of the two-sided 95 % t-interval of the mean: t_{0.975, E-1} * s / sqrt(E), s with E - 1.
+
+    Not a number for a single value, from which no spread can be told.
+
+    >>> round(interval_half_width(np.array([0.4, 0.5, 0.6])), 4)
+    0.2484
+    """
+    if len(values) < 2:
+        return float("nan")
+    quantile = stdtrit(len(values) - 1, 0.5 + _CONFIDENCE / 2)
+    return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How much better B is than A on the same episodes.
+
+    Attributes:
+        difference: mean of B - A over the episodes, a fraction.
+        ci95: half-width of its 95 % t-interval over episodes.
+        p_value: two-sided paired t-test of "no difference", over episodes.
+        class_ci95: half-width of the 95 % t-interval when classes, not episodes, are what was sampled.
+        class_p_value: two-sided t-test over classes.
+        classes: number of classes that occurred.
+    """
+
+    difference: float
+    ci95: float
+    p_value: float
+    class_ci95: float
+    class_p_value: float
+    classes: int
+
+
+def paired_difference(
+    correct_a: NDArray[np.int64],  # [E, N] right answers of A for each class of each episode
+    correct_b: NDArray[np.int64],  # [E, N] of B, in the same episodes
+    classes: NDArray[np.int64],  # [E, N] which class of the data set it is
+    n_query: int,
+) -> PairedDifference:
+    """Paired comparison over episodes, and over classes.
+
+    Episodes that share classes and images are not independent samples of the classes there are, so the interval over
+    episodes speaks of these classes only (Lafargue et al., arXiv 2409.02850). The interval over classes takes the mean
+    difference of each class as one sample: it is wider, and it is the one for a claim about new classes.
+    """
+    per_class = (correct_b - correct_a) / n_query  # [E, N]
+    over_episodes = per_class.mean(axis=1)
+    occurring, place = np.unique(classes, return_inverse=True)
+    place = place.reshape(-1)
+    over_classes = np.bincount(place, per_class.reshape(-1)) / np.bincount(place)
+    return PairedDifference(
+        difference=float(over_episodes.mean()),
+        ci95=interval_half_width(over_episodes),
+        p_value=_t_test(over_episodes),
+        class_ci95=interval_half_width(over_classes),
+        class_p_value=_t_test(over_classes),
+        classes=len(occurring),
+    )
+
+
+def _t_test(differences: NDArray[np.float64]) -> float:
+    """Two-sided p-value of the one-sample t-test of mean zero."""
+    if len(differences) < 2:
+        return float("nan")
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    if error == 0:
+        return 1.0 if differences.mean() == 0 else 0.0
+    return float(2 * stdtr(len(differences) - 1, -abs(differences.mean() / error)))

@@ -1,0 +1,57 @@
+"""Prototypical networks: a class is the mean of its support features, a query belongs to the nearest."""
+
+from torch import Tensor
+
+from fewshot_sla.heads.base import Head, add_scale, one_hot
+
+
+def class_means(
+    support: Tensor,  # [T, S, D]
+    support_labels: Tensor,  # [T, S] int64, every class present
+    ways: int,
+) -> Tensor:  # [T, W, D]
+    """Mean of each class's support rows; a matrix product, hence deterministic on every device."""
+    indicator = one_hot(support_labels, ways, support.dtype)
+    return (indicator / indicator.sum(-2, keepdim=True)).mT @ support
+
+
+def protonet_logits(
+    support: Tensor,  # [T, S, D] float32 or float64
+    support_labels: Tensor,  # [T, S] int64, 0..ways-1, every class present
+    query: Tensor,  # [T, R, D]
+    ways: int,
+) -> Tensor:  # [T, R, W]
+    """Negative squared Euclidean distance to the class means, over the feature dimension::
+
+        logits[r, w] = -||q_r - c_w||^2 / D,   c_w = mean of the support rows of class w
+
+    The square is expanded, so nothing of size [T, R, W, D] is made; features are centred on the support mean first,
+    without which the expansion would cancel where features lie far from the origin.
+
+    Snell et al. 2017 (arXiv 1703.05175), eq. 1-2; division by D as in Lee et al. 2019 (arXiv 1904.03758).
+    """
+    # Distances do not depend on the centre, so no gradient goes through it.
+    centre = support.detach().mean(-2, keepdim=True)
+    query = query - centre
+    means = class_means(support - centre, support_labels, ways)
+    squares = query.square().sum(-1)[..., :, None] + means.square().sum(-1)[..., None, :]
+    return (2 * (query @ means.mT) - squares) / query.shape[-1]
+
+
+class ProtoNetHead(Head):
+    """Prototypical networks with a temperature.
+
+    Args:
+        scale: factor of the logits at the start.
+        learn_scale: whether training changes it.
+    """
+
+    scale: Tensor
+
+    def __init__(self, scale: float = 1.0, learn_scale: bool = True):
+        super().__init__()
+        add_scale(self, scale, learn_scale)
+
+    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """``scale * protonet_logits(...)``."""
+        return self.scale * protonet_logits(support, support_labels, query, ways)

@@ -1,0 +1,50 @@
+"""What a run folder gets at the end of training: validation results, learning curve, one episode as a picture."""
+
+from typing import Any
+
+from episodes.source import EpisodeSource
+from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.engine.provenance import versions
+from fewshot_sla.engine.results import save_results, summarize
+from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.engine.trained import TrainedRun, load_trained
+from fewshot_sla.engine.training import Training
+from fewshot_sla.evaluation.protocol import evaluate, predict_episode
+from fewshot_sla.reporting.episode_picture import draw_episode
+from fewshot_sla.reporting.learning_curve import draw_learning_curve
+from fewshot_sla.reporting.tables import results_table, show
+
+
+def report_training(training: Training, folder: RunFolder, configuration: dict[str, Any]) -> None:
+    """Write ``results.json`` (validation), ``learning_curve.png`` and ``episode_val.png``, and print the results.
+
+    Args:
+        training: what came of it.
+        folder: the run.
+        configuration: the resolved configuration, kept beside the results.
+    """
+    run = load_trained(folder).to(training.fabric.device)  # the best weights, not the last
+    recipe, images = run.recipe, training.validation
+    source = run.source(images, recipe.validation, 0)
+    outcomes = evaluate(recipe.learner, recipe.objective, source, range(recipe.validation_episodes))
+    summary = summarize(outcomes, images, recipe.validation, 0)
+    details = {
+        "configuration": configuration,
+        "versions": versions(),
+        "device": training.device,
+        "wall_time_s": {"training": round(training.seconds, 2)},
+        "training": {"steps": training.steps, "best": training.best},
+    }
+    save_results(folder, summary, images, details)
+    title = f"{images.name}, {recipe.train}"
+    draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
+    draw_one_episode(run, folder, source)
+    show(results_table([result for result, _ in summary], f"{folder.path}: best of {training.steps} steps"))
+
+
+def draw_one_episode(run: TrainedRun, folder: RunFolder, source: EpisodeSource) -> None:
+    """Draw episode 0 of a source with the predictions of a trained model."""
+    indices, predicted = predict_episode(run.recipe.learner, run.recipe.objective, source, 0)
+    split = source.images.name.rpartition("/")[2]
+    title = f"{source.images.name}, {run.recipe.objective.primary} inference"
+    draw_episode(folder.episode_picture(split), source.images, indices, predicted, title)
