@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import itertools
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
@@ -53,6 +54,24 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
         raise UserError(_explain(str(error), parser)) from error
+
+
+def join_lists(arguments: Sequence[str], option: str) -> list[str]:
+    """Let a list of whole numbers be given as people type it.
+
+    >>> join_lists(["run", "--k_shot", "1", "5", "--seed", "3"], "--k_shot")
+    ['run', '--k_shot=[1,5]', '--seed', '3']
+    """
+    joined: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == option and rest and rest[0].isdecimal():
+            numbers = list(itertools.takewhile(str.isdecimal, rest))
+            rest = rest[len(numbers) :]
+            word = f"{option}=[{','.join(numbers)}]"
+        joined.append(word)
+    return joined
 
 
 def load(parser: ArgumentParser, path: Path) -> Namespace:

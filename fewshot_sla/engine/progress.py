@@ -1,9 +1,9 @@
 """How far a job is and when it will end: a bar on a terminal, a plain line now and then elsewhere."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,14 +12,19 @@ from rich.progress import Progress as RichProgress
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Progress(Protocol):
+class Progress(ABC):
     """What a job reports to."""
 
+    @abstractmethod
     def update(self, done: int, total: int, text: str = "") -> None:
         """``done`` of ``total`` are done; ``text`` says how it goes."""
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """The same for jobs that say what they count."""
+        self.update(done, total, what)
 
-class SilentProgress:
+
+class SilentProgress(Progress):
     """Says nothing: for tests, for libraries, and for every process but the first."""
 
     def update(self, done: int, total: int, text: str = "") -> None:
@@ -58,7 +63,7 @@ def _rich_bar(console: Console) -> RichProgress:
     )
 
 
-class _Bar:
+class _Bar(Progress):
     def __init__(self, bar: RichProgress, what: str) -> None:
         self._bar = bar
         self._task = bar.add_task(what, text="")
@@ -67,7 +72,7 @@ class _Bar:
         self._bar.update(self._task, completed=done, total=total, text=text)
 
 
-class _Lines:
+class _Lines(Progress):
     """One line at most every ten seconds, and none for a job that is over before."""
 
     def __init__(self, console: Console, what: str) -> None:
@@ -75,15 +80,18 @@ class _Lines:
         self._what = what
         self._began = self._last = time.monotonic()
         self._began_at: int | None = None  # what was done before the first update, in a resumed job
+        self._done = 0
 
     def update(self, done: int, total: int, text: str = "") -> None:
         now = time.monotonic()
-        if self._began_at is None:
-            self._began_at = done
+        if self._began_at is None or done < self._done:  # the first update, or something else is counted now
+            self._began_at, self._began = done, now
+        self._done = done
         if now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
         advanced = done - self._began_at
         remaining = (now - self._began) * (total - done) / advanced if advanced else float("nan")
         eta = f", ETA {remaining:.0f} s" if advanced else ""
-        self._console.print(f"{self._what}: {done}/{total}{eta}  {text}".rstrip(), highlight=False)
+        line = f"{self._what}: {done}/{total}{eta}  {text}".rstrip()
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -49,7 +49,7 @@ class PairedDifference:
 def paired_difference(
     correct_a: NDArray[np.int64],  # [E, N] right answers of A for each class of each episode
     correct_b: NDArray[np.int64],  # [E, N] of B, in the same episodes
-    classes: NDArray[np.int64],  # [E, N] which class of the data set it is
+    classes: NDArray[np.generic],  # [E, N] which class of the data set it is: numbers or names
     n_query: int,
 ) -> PairedDifference:
     """Paired comparison over episodes, and over classes.

@@ -1,0 +1,104 @@
+"""``python -m fewshot_sla.meta_test RUN_FOLDER``: the accuracy of a trained meta-learner on classes it never saw."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from episodes.episode import EpisodeSpec
+from episodes.errors import UserError
+from fewshot_sla.engine import configuration
+from fewshot_sla.engine.door import OK, run_door
+from fewshot_sla.engine.recipe import Hardware
+from fewshot_sla.engine.run_folder import RunFolder
+
+
+@dataclass
+class MetaTest:
+    """Which episodes to test on.
+
+    Args:
+        n_way: classes of an episode (N).
+        k_shot: one or more numbers of support images a class (K); each is a test of its own.
+        n_query: query images of each class (Q).
+        episodes: episodes of each test.
+        seed: which episodes; runs that are to be compared need the same.
+        split: "test", "val" or "train".
+    """
+
+    n_way: int = 5
+    k_shot: list[int] = field(default_factory=lambda: [1, 5])
+    n_query: int = 15
+    episodes: int = 1000
+    seed: int = 0
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        """Refuse what no test can be."""
+        if self.episodes < 1:
+            raise UserError(f"episodes must be at least 1, got {self.episodes}")
+        if not self.k_shot:
+            raise UserError("k_shot needs at least one number")
+
+    def specs(self) -> list[EpisodeSpec]:
+        """One size of episodes a test."""
+        return [EpisodeSpec(self.n_way, k_shot, self.n_query) for k_shot in self.k_shot]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the run, evaluate, write results.json, print the table."""
+    parser = configuration.build_parser(
+        "python -m fewshot_sla.meta_test",
+        "Evaluate a trained meta-learner. Model, transformations, data and normalisation come from the run folder.",
+        MetaTest,
+        Hardware,
+        config_option=False,
+    )
+    parser.add_argument("run_folder", type=str, help="Run folder of meta_train.")
+    options = configuration.parse(parser, configuration.join_lists(arguments, "--k_shot"))
+    test: MetaTest = configuration.instantiate(parser, options, MetaTest)
+    hardware: Hardware = configuration.instantiate(parser, options, Hardware)
+
+    # Heavy imports come after the command line is known to be good.
+    from fewshot_sla.engine.distributed import evaluate_together
+    from fewshot_sla.engine.progress import show_progress
+    from fewshot_sla.engine.results import save_results, summarize
+    from fewshot_sla.engine.trained import load_trained
+    from fewshot_sla.reporting.run_report import draw_one_episode, test_details
+    from fewshot_sla.reporting.tables import results_table, show
+
+    run = load_trained(RunFolder(options.run_folder))
+    images = run.recipe.data.load(test.split)
+    for spec in test.specs():
+        run.source(images, spec, test.seed)  # what cannot be drawn is said before anything is computed
+    fabric = hardware.fabric()
+    fabric.launch()
+    run.to(fabric.device).recipe.learner.to(memory_format=hardware.memory_format())
+    sources = [run.source(images.to(fabric.device), spec, test.seed) for spec in test.specs()]
+
+    summary = []
+    for source in sources:
+        began = time.monotonic()
+        with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as progress:
+            outcomes = evaluate_together(
+                fabric,
+                run.recipe.learner,
+                run.recipe.objective,
+                source,
+                range(test.episodes),
+                progress.count,
+            )
+        tested = summarize(outcomes, source.images, source.sampler.spec, test.seed)
+        if fabric.is_global_zero:
+            name = f"{test.split}_{source.sampler.spec.k_shot}shot"
+            details = test_details(run, hardware, fabric, {name: time.monotonic() - began})
+            save_results(run.folder, tested, source.images, details)
+        summary += [result for result, _ in tested]
+    if fabric.is_global_zero:
+        draw_one_episode(run, run.folder, sources[0])
+        show(results_table(summary, f"{run.folder.path} on {images.name}"))
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

@@ -1,0 +1,128 @@
+"""The comparison of two runs as a table, as a picture, and what to keep in mind when reading either."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from fewshot_sla.engine.results import Result
+from fewshot_sla.reporting.comparison import Comparison
+from fewshot_sla.reporting.pictures import COLORS, picture
+from fewshot_sla.reporting.tables import percent
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """Accuracies of both runs by every inference, and the paired difference of the primary ones."""
+    first = comparisons[0]
+    names = run_names(first)
+    table = Table(
+        title=f"{first.primary_a.dataset}/{first.primary_a.split}: B - A on the same episodes", title_justify="left"
+    )
+    table.add_column("")
+    for comparison in comparisons:
+        result = comparison.primary_a
+        table.add_column(f"{result.n_way}-way {result.k_shot}-shot, %", justify="right")
+    for letter, name, side in (("A", names[0], "results_a"), ("B", names[1], "results_b")):
+        for inference in [result.inference for result in getattr(first, side)]:
+            cells = [_cell(getattr(comparison, side), inference) for comparison in comparisons]
+            table.add_row(f"{letter}  {name}, {inference}", *cells)
+    table.add_section()
+    paired = [comparison.paired for comparison in comparisons]
+    table.add_row(
+        f"B ({first.primary_b.inference}) - A ({first.primary_a.inference})",
+        *(f"{100 * p.difference:+.2f} ± {100 * p.ci95:.2f}" for p in paired),
+    )
+    table.add_row("p, paired t-test over episodes", *(_p_value(p.p_value) for p in paired))
+    table.add_row(
+        f"the same over the {paired[0].classes} classes",
+        *(f"{100 * p.difference:+.2f} ± {100 * p.class_ci95:.2f}, p {_p_value(p.class_p_value)}" for p in paired),
+    )
+    return table
+
+
+def warnings_about(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Sentences that belong under the table: what an interval covers, and where it is too narrow for a claim."""
+    yield "± is half a 95 % interval over episodes: it covers which episodes were drawn, from these classes and images."
+    most = max(comparisons, key=lambda comparison: comparison.draws_per_image)
+    if most.draws_per_image > 1:
+        result = most.primary_a
+        disjoint = most.images // (result.n_way * (result.k_shot + result.n_query))
+        yield (
+            f"Warning: {result.episodes} episodes draw each of the {most.images} images {most.draws_per_image:.0f} times; "
+            f"only {disjoint} episodes could be disjoint. For a claim about new classes the interval over episodes is "
+            "too narrow (arXiv 2409.02850): quote the row over classes."
+        )
+    for comparison in comparisons:
+        if comparison.paired.class_p_value > 0.05 >= comparison.paired.p_value:
+            yield (
+                f"Warning: at {comparison.primary_a.k_shot}-shot the difference is beyond chance over episodes but not "
+                "over classes: it may not hold for other classes."
+            )
+
+
+def draw_comparison(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """Accuracies with their intervals side by side, a group a protocol; and the paired difference."""
+    names = run_names(comparisons[0])
+    bars = [(f"{names[0]}, {r.inference}", "results_a", r.inference) for r in comparisons[0].results_a]
+    bars += [(f"{names[1]}, {r.inference}", "results_b", r.inference) for r in comparisons[0].results_b]
+    width = 0.8 / len(bars)
+    with picture(path, 10, 4) as figure:
+        accuracy, difference = figure.subplots(1, 2, width_ratios=[2, 1])
+        result = comparisons[0].primary_a
+        figure.suptitle(f"{result.dataset}/{result.split}, {result.episodes} episodes")
+        for position, (label, side, inference) in enumerate(bars):
+            found = [_find(getattr(comparison, side), inference) for comparison in comparisons]
+            places = [group + (position - (len(bars) - 1) / 2) * width for group in range(len(found))]
+            means = [100 * r.accuracy if r else 0.0 for r in found]
+            accuracy.bar(
+                places,
+                means,
+                width * 0.95,
+                yerr=[100 * r.ci95 if r else 0.0 for r in found],
+                label=label,
+                color=COLORS[position % len(COLORS)],
+                capsize=3,
+            )
+            for place, mean in zip(places, means, strict=True):
+                accuracy.text(place, mean - 1.5, f"{mean:.1f}", ha="center", va="top", fontsize=8, color="white")
+        lowest = min(r.accuracy for c in comparisons for r in (*c.results_a, *c.results_b))
+        accuracy.set_ylim(max(0.0, 100 * lowest - 15), 101)
+        accuracy.set_ylabel("accuracy, % (95 % interval over episodes)")
+        accuracy.legend(fontsize=8, loc="lower right")
+        groups = [f"{c.primary_a.n_way}-way {c.primary_a.k_shot}-shot" for c in comparisons]
+        accuracy.set_xticks(range(len(groups)), groups)
+
+        for shift, kind, field in ((-0.1, "over episodes", "ci95"), (0.1, "over classes", "class_ci95")):
+            difference.errorbar(
+                [group + shift for group in range(len(comparisons))],
+                [100 * c.paired.difference for c in comparisons],
+                yerr=[100 * getattr(c.paired, field) for c in comparisons],
+                fmt="o",
+                capsize=4,
+                label=kind,
+                color=COLORS[0] if shift < 0 else COLORS[1],
+            )
+        difference.axhline(0, color="grey", linewidth=1)
+        difference.set_xticks(range(len(groups)), groups)
+        difference.set_xlim(-0.5, len(groups) - 0.5)
+        difference.set_ylabel("paired difference B - A, points")
+        difference.legend(fontsize=8, title="95 % interval", title_fontsize=8)
+
+
+def run_names(comparison: Comparison) -> tuple[str, str]:
+    """What to call the two runs: the names of their folders, or, if these are equal, their paths."""
+    a, b = comparison.folder_a.path, comparison.folder_b.path
+    return (a.name, b.name) if a.name != b.name else (str(a), str(b))
+
+
+def _find(results: Sequence[Result], inference: str) -> Result | None:
+    return next((result for result in results if result.inference == inference), None)
+
+
+def _cell(results: Sequence[Result], inference: str) -> str:
+    found = _find(results, inference)
+    return percent(found.accuracy, found.ci95) if found else ""
+
+
+def _p_value(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
