@@ -64,7 +64,7 @@ class LabelledImages:
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of the pixels, their shape, the labels and the class names."""
         digest = hashlib.sha256()
-        digest.update(repr((tuple(self.images.shape), self.class_names)).encode())
+        digest.update(repr((tuple(self.images.shape), tuple(self.class_names))).encode())
         digest.update(self.labels.numpy().tobytes())
         digest.update(self.images.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -142,11 +142,17 @@ class Composition(Transformations):
     Args:
         first: applied first; its index varies slowest.
         second: applied to each view that the first makes; its index varies fastest.
+
+    Raises:
+        UserError: if two of the compositions are the same, as when rotations are composed with rotations.
     """
 
     def __init__(self, first: Transformations, second: Transformations) -> None:
         self.first, self.second = first, second
         self.names = tuple(_join_names(a, b) for a, b in product(first.names, second.names))
+        twice = [name for k, name in enumerate(self.names) if name in self.names[:k]]
+        if twice:
+            raise UserError(f"composition of {first} and {second}: {twice[0]!r} occurs twice")
 
     def check(self, channels: int, height: int, width: int) -> None:
         """Both sets must be able to take the images."""

@@ -150,4 +150,7 @@ def _last_words(message: str, place: str) -> str:
     text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
     text = re.sub(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", r"\1 is not a \2", text)
     text = re.sub(r"\. Got value: Namespace\(.*", "", text)
+    text = re.sub(
+        r"Expected a dot import path string: (\S+)", r"\1 is not a known class; give its path, as in package.\1", text
+    )
     return f"{place}: {text}" if place else text

@@ -58,8 +58,9 @@ def evaluate(
         autocast: context in which a backbone runs (mixed precision), made anew for each pass.
         on_progress: called after every pass with what is being done, how many are done, and how many there are.
     """
-    outcomes: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
     indices = source.sampler.draw(numbers)
+    nothing = torch.zeros(0, indices.classes.shape[1], dtype=torch.int64)  # all there is if there are no episodes
+    outcomes = {name: [nothing] for name in objective.inferences}
     if isinstance(learner, EmbeddingLearner):
         batches = _feature_views(
             source, indices, partial(embed_views, learner, source, objective.transformations, autocast, on_progress)
@@ -135,6 +136,8 @@ def _feature_views(
     embed: Callable[[Tensor], Tensor],  # numbers of images [n] -> features of their views [n, M, D]
 ) -> Iterator[EpisodeBatch]:  # items [T, S, M, D]
     """Embed every view of every image that occurs once, then gather the features of many episodes at a time."""
+    if not len(indices.support):
+        return
     rows = indices.support.shape[1] + indices.query.shape[1]
     one = embed(indices.support[0, :1])  # [1, M, D]
     image_bytes = one.numel() * one.element_size()

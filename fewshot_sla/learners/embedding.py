@@ -29,8 +29,8 @@ class EmbeddingLearner(MetaLearner):
         images: Tensor,  # [..., C, H, W] float, normalised
     ) -> Tensor:  # [..., D] float, in the precision the backbone runs in
         """Features of images, with any leading axes."""
-        leading = images.shape[:-3]
-        return self.backbone(images.flatten(0, -4)).unflatten(0, leading)
+        features = self.backbone(images.reshape(-1, *images.shape[-3:]))
+        return features.reshape(images.shape[:-3] + features.shape[1:])
 
     def forward(
         self,

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes.episode import EpisodeBatch
+from episodes.errors import UserError
 from episodes.label_augmentation import Labelling, add_views, identity_labelling, joint_labelling, repeated_labelling
 from episodes.transformations import Identity, Transformations
 from fewshot_sla.objectives.aggregation import (
@@ -40,13 +41,18 @@ class EpisodeObjective(ABC):
 
     Args:
         transformations: the M known transformations.
-        label_smoothing: share of the target, 0 to below 1, that is spread evenly over the other classes.
+        label_smoothing: share of the target, 0 to below 0.5, that is spread evenly over the other classes.
+
+    Raises:
+        UserError: if the label smoothing is out of its range.
     """
 
     inferences: ClassVar[Mapping[str, Inference]]
     primary: ClassVar[str] = "single"
 
     def __init__(self, transformations: Transformations, label_smoothing: float = 0.0) -> None:
+        if not 0 <= label_smoothing < 0.5:  # from 0.5 on, the right one of two classes would not be the likelier
+            raise UserError(f"label_smoothing must be at least 0 and below 0.5, got {label_smoothing}")
         self.transformations = transformations
         self.label_smoothing = label_smoothing
 
@@ -80,7 +86,7 @@ class Plain(EpisodeObjective):
     """The meta-learner as it is: no transformations.
 
     Args:
-        label_smoothing: share of the target, 0 to below 1, that is spread evenly over the other classes.
+        label_smoothing: share of the target, 0 to below 0.5, that is spread evenly over the other classes.
     """
 
     inferences: ClassVar = {"single": Inference(identity_labelling, as_they_are)}
@@ -101,7 +107,7 @@ class DA(EpisodeObjective):
 
     Args:
         transformations: the M known transformations.
-        label_smoothing: share of the target, 0 to below 1, that is spread evenly over the other classes.
+        label_smoothing: share of the target, 0 to below 0.5, that is spread evenly over the other classes.
     """
 
     inferences: ClassVar = {
@@ -121,7 +127,7 @@ class SLA(EpisodeObjective):
 
     Args:
         transformations: the M known transformations.
-        label_smoothing: share of the target, 0 to below 1, that is spread evenly over the other classes.
+        label_smoothing: share of the target, 0 to below 0.5, that is spread evenly over the other classes.
     """
 
     inferences: ClassVar = {

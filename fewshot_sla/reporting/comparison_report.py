@@ -48,9 +48,9 @@ def warnings_about(comparisons: Sequence[Comparison]) -> Iterator[str]:
         result = most.primary_a
         disjoint = most.images // (result.n_way * (result.k_shot + result.n_query))
         yield (
-            f"Warning: {result.episodes} episodes draw each of the {most.images} images {most.draws_per_image:.0f} times; "
-            f"only {disjoint} episodes could be disjoint. For a claim about new classes the interval over episodes is "
-            "too narrow (arXiv 2409.02850): quote the row over classes."
+            f"Warning: {result.episodes} episodes draw each of the {most.images} images {most.draws_per_image:.0f} "
+            f"times; only {disjoint} episodes could be disjoint. For a claim about new classes the interval over "
+            "episodes is too narrow (arXiv 2409.02850): quote the row over classes."
         )
     for comparison in comparisons:
         if comparison.paired.class_p_value > 0.05 >= comparison.paired.p_value:

@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. Both make .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+RUNS ?= runs/glyphs
+PLAIN = $(RUNS)/protonet_plain
+SLA = $(RUNS)/protonet_sla
+
+.PHONY: run test lint typecheck clean
+
+run: $(VENV)/installed  ## meta-train ProtoNet with and without label augmentation, test both, compare them
+	$(BIN)/python -m fewshot_sla.meta_train --config configs/glyphs/protonet_plain.yaml --run_folder $(PLAIN) --resume
+	$(BIN)/python -m fewshot_sla.meta_train --config configs/glyphs/protonet_sla.yaml --run_folder $(SLA) --resume
+	$(BIN)/python -m fewshot_sla.meta_test $(PLAIN)
+	$(BIN)/python -m fewshot_sla.meta_test $(SLA)
+	$(BIN)/python -m fewshot_sla.compare $(PLAIN) $(SLA)
+
+test: $(VENV)/installed-dev lint typecheck  ## everything that must hold
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: requirements.txt setup.py | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
