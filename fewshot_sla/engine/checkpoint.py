@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from episodes.storage import atomic_write
+from fewshot_sla.engine import plain_values
 
 _STATE = "state"  # the one metadata entry: safetensors' metadata are strings
 
@@ -19,12 +20,12 @@ _STATE = "state"  # the one metadata entry: safetensors' metadata are strings
 def save_checkpoint(
     path: Path,
     tensors: Mapping[str, Tensor],
-    state: Mapping[str, Any],  # whatever JSON can hold
+    state: Mapping[str, Any],  # numbers, text, lists, tuples, dicts, None
 ) -> None:
     """Write tensors and state as one file, whole or not at all."""
     contents = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={_STATE: json.dumps(state)},
+        metadata={_STATE: plain_values.dumps(state)},
     )
     with atomic_write(path) as file:
         file.write(contents)
@@ -41,7 +42,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            state = json.loads((file.metadata() or {})[_STATE])
+            state = plain_values.loads((file.metadata() or {})[_STATE])
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
         raise UserError(f"{path}: the checkpoint is damaged or cut off ({error}); use another one") from error
     return tensors, state
@@ -79,7 +80,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: Path)
 
 
 def pack_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Take an optimiser's state_dict apart into tensors by name and the rest, which JSON can hold."""
+    """Take an optimiser's state_dict apart into tensors by name and the rest, which is plain values."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, dict[str, Any]] = {}
     for number, values in state["state"].items():

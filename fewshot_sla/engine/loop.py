@@ -18,6 +18,7 @@ from fewshot_sla.engine.randomness import seeded
 from fewshot_sla.engine.recipe import LoopSettings
 from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.engine.state import TrainingState
+from fewshot_sla.solvers.errors import SolverError
 
 
 class Outcome(NamedTuple):
@@ -116,13 +117,19 @@ class Loop:
                 seeded(self._seed, state.step, place, device=fabric.device),
                 fabric.no_backward_sync(state.model, enabled=number < task.passes - 1),
             ):
-                outcome = task.outcome(state.model, state.step, place)
+                outcome = self._outcome(place)
                 fabric.backward(outcome.loss / task.passes)
             outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]))
         state.optimizer.step()
         if state.scheduler:
             state.scheduler.step()
         return torch.stack(outcomes).mean(dim=0)
+
+    def _outcome(self, place: int) -> Outcome:
+        try:
+            return self._task.outcome(self._state.model, self._state.step, place)
+        except SolverError as error:
+            raise UserError(f"step {self._state.step}: {error}; {self._last_good()}") from error
 
     def _look(self) -> None:
         """Fetch the unseen figures from the device; stop if one is not finite.
@@ -179,9 +186,13 @@ class Loop:
         return bool(torch.as_tensor(wishes) > 0)
 
     def _diverged(self, step: int) -> UserError:
+        return UserError(
+            f"the loss is not finite at step {step}; {self._last_good()}; a smaller learning rate may help"
+        )
+
+    def _last_good(self) -> str:
         last = self._folder.last
-        good = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        return UserError(f"the loss is not finite at step {step}; {good}; a smaller learning rate may help")
+        return f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
 
 
 def _is_multiple(step: int, period: int) -> bool:

@@ -27,6 +27,7 @@ def versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    found["torch"] = torch.__version__  # says the build too
     return found
 
 

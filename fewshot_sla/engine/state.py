@@ -40,8 +40,8 @@ class TrainingState:
         """Weights and extras, as they stand in both checkpoints."""
         return checkpoint.with_prefix("model", self.plain_model.state_dict()) | dict(self.extras)
 
-    def save(self, folder: RunFolder) -> None:
-        """Write the checkpoint to resume from."""
+    def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain values of the checkpoint to resume from."""
         tensors, rest = checkpoint.pack_optimizer(self.optimizer.state_dict())
         state = {
             **self.identity,
@@ -50,9 +50,13 @@ class TrainingState:
             "window": self.window,
             "seconds": self.seconds,
             "optimizer": rest,
-            "scheduler": _plain(self.scheduler.state_dict()) if self.scheduler else None,
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
         }
-        checkpoint.save_checkpoint(folder.last, self.weights() | checkpoint.with_prefix("optimizer", tensors), state)
+        return self.weights() | checkpoint.with_prefix("optimizer", tensors), state
+
+    def save(self, folder: RunFolder) -> None:
+        """Write the checkpoint to resume from."""
+        checkpoint.save_checkpoint(folder.last, *self.contents())
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number; waits for the device once."""
@@ -70,9 +74,3 @@ class TrainingState:
             self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.best, self.window = state["step"], state["best"], state["window"]
         self.seconds = state["seconds"]
-
-
-def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a scheduler's state JSON can hold: functions and the like are made anew by its constructor."""
-    kinds = (int, float, str, bool, list, type(None))
-    return {key: value for key, value in state.items() if isinstance(value, kinds) and key != "lr_lambdas"}

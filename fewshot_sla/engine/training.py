@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from episodes.images import LabelledImages
+from fewshot_sla.engine import plain_values
 from fewshot_sla.engine.loop import Loop
 from fewshot_sla.engine.meta_training import EpisodicTask, check_sharing, episode_sources, rehearse
 from fewshot_sla.engine.progress import show_progress
@@ -74,6 +75,7 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
     state = _initial_state(recipe, hardware, fabric, task)
     if resuming and folder.last.exists():
         state.restore(folder)
+    plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as progress:
         Loop(fabric, task, state, recipe.loop, folder, recipe.seed).run(progress)
     facts = device_facts(device, hardware.precision, fabric.world_size)

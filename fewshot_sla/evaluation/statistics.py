@@ -58,11 +58,11 @@ def paired_difference(
     episodes speaks of these classes only (Lafargue et al., arXiv 2409.02850). The interval over classes takes the mean
     difference of each class as one sample: it is wider, and it is the one for a claim about new classes.
     """
-    per_class = (correct_b - correct_a) / n_query  # [E, N]
-    over_episodes = per_class.mean(axis=1)
+    per_class = correct_b - correct_a  # [E, N]; divided only after it is summed up: sums of integers are exact
+    over_episodes = per_class.mean(axis=1) / n_query
     occurring, place = np.unique(classes, return_inverse=True)
     place = place.reshape(-1)
-    over_classes = np.bincount(place, per_class.reshape(-1)) / np.bincount(place)
+    over_classes = np.bincount(place, per_class.reshape(-1)) / np.bincount(place) / n_query
     return PairedDifference(
         difference=float(over_episodes.mean()),
         ci95=interval_half_width(over_episodes),

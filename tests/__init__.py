@@ -1,0 +1,1 @@
+"""Tests mirror the packages; contract/, property/ and integration/ cut across them."""

@@ -1,0 +1,37 @@
+"""What a user might plug in from outside the package."""
+
+import torch
+from torch import Tensor, nn
+
+from episodes.episode import EpisodeBatch
+from fewshot_sla.backbones import Backbone
+from fewshot_sla.learners import MetaLearner
+
+
+class LinearBackbone(Backbone):
+    """Sees each image by itself even in training mode: there is no BatchNorm."""
+
+    def __init__(self, in_channels: int = 1, size: int = 16, features: int = 12) -> None:
+        super().__init__(in_channels)
+        self.linear = nn.Linear(in_channels * size * size, features)
+        self.size = features
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.linear(images.flatten(1))
+
+    def out_features(self, height: int, width: int) -> int:
+        return self.size
+
+
+class NearestPixels(MetaLearner):
+    """A meta-learner with neither embed nor head: scores by distance to the class means of the raw pixels."""
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.tensor(temperature))
+
+    def forward(self, episodes: EpisodeBatch) -> Tensor:
+        support, query = episodes.support.flatten(2), episodes.query.flatten(2)
+        belongs = nn.functional.one_hot(episodes.support_labels, episodes.ways).to(support.dtype)  # [T, S, W]
+        means = belongs.mT @ support / belongs.sum(dim=1).unsqueeze(-1)
+        return -self.temperature * torch.cdist(query, means) / support.shape[-1] ** 0.5
