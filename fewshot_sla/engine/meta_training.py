@@ -78,14 +78,19 @@ def episode_sources(
 
 
 def rehearse(recipe: MetaTraining, source: EpisodeSource) -> None:
-    """Send one training episode through the learner, so that what does not fit is said before training starts.
+    """Try everything once on one training episode, so that what does not fit is said before training starts.
 
     Raises:
-        UserError: if the transformations cannot take the images, or the learner cannot.
+        UserError: if the transformations cannot take the images, the learner cannot, or the optimiser or the schedule
+            refuses its arguments.
     """
     recipe.objective.transformations.check(*source.images.image_shape)
     with evaluation_mode(recipe.learner):
         recipe.learner(recipe.objective.expand(source.batch([0])))
+    try:
+        recipe.schedule(recipe.optimizer(recipe.learner.parameters()))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer or schedule: {error}") from error
 
 
 def check_sharing(recipe: MetaTraining, processes: int) -> None:

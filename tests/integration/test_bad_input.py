@@ -37,6 +37,7 @@ MISTAKES = {
     "images too small": (["--data.height=8", "--data.width=8"], "at least 16x16"),
     "uneven sharing": (["--episodes_per_step=3", "--episodes_per_forward=2"], "must be a multiple"),
     "no such device": (["--accelerator=nothing"], "accelerator"),
+    "learning rate below zero": (["--optimizer.lr=-1"], "optimizer or schedule: Invalid learning rate"),
     "schedule that makes no sense": (["--schedule.milestones=[1]", "--schedule.factors=[]"], "milestones"),
 }
 

@@ -96,7 +96,8 @@ try:
     runpy.run_module("fewshot_sla.{module}", run_name="__main__")
 except SystemExit as end:
     print("code", end.code)
-print([name for name in ("lightning_fabric", "matplotlib", "tensorboard", "qpth", "learn2learn") if name in sys.modules])
+heavy = ("lightning_fabric", "matplotlib", "tensorboard", "qpth", "learn2learn")
+print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=doors.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("code 0\n[]\n"), done.stdout[-300:]
