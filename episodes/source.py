@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
+from episodes.image_augmentation import ImageAugmentation, NoAugmentation
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
@@ -18,15 +20,24 @@ class EpisodeSource:
         images: where the images come from; they stay on their device.
         spec: size of the episodes.
         seed: which sequence of episodes.
-        normalization: of the training images, on the same device.
+        normalization: of the training images, on the device that images are gathered onto.
+        augmentation: random changes of every image that is gathered; for training only.
 
     Raises:
         UserError: if the images cannot fill such an episode (see EpisodeSampler).
     """
 
-    def __init__(self, images: LabelledImages, spec: EpisodeSpec, seed: int, normalization: Normalization) -> None:
+    def __init__(
+        self,
+        images: LabelledImages,
+        spec: EpisodeSpec,
+        seed: int,
+        normalization: Normalization,
+        augmentation: ImageAugmentation | None = None,
+    ) -> None:
         self.images = images
         self.normalization = normalization
+        self.augmentation = augmentation or NoAugmentation()
         try:
             self.sampler = EpisodeSampler(images.labels, spec, seed, images.class_names)
         except UserError as error:
@@ -50,12 +61,13 @@ class EpisodeSource:
             indices: which images, T episodes.
             items: numbers [...] int64 -> items [..., *item]; by default the normalised images with these numbers.
         """
-        device = self.images.images.device
-        items = items or self.normalized
+        device = self.images.target
+        rows = indices.support.shape[1]
+        gathered = (items or self.normalized)(torch.cat([indices.support, indices.query], dim=1))
         return EpisodeBatch(
-            items(indices.support),
+            gathered[:, :rows],
             indices.support_labels.to(device),
-            items(indices.query),
+            gathered[:, rows:],
             indices.query_labels.to(device),
             self.sampler.spec.n_way,
         )
@@ -64,5 +76,6 @@ class EpisodeSource:
         self,
         numbers: Tensor,  # [...] int64
     ) -> Tensor:  # [..., C, H, W] float32
-        """The normalised images with these numbers."""
-        return self.normalization(self.images.gather(numbers))
+        """The images with these numbers, augmented and normalised."""
+        images = self.images.gather(numbers)
+        return self.normalization(self.augmentation(images.flatten(0, -4)).view_as(images))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
+from episodes.placement import place
 from fewshot_sla.engine import configuration
 from fewshot_sla.engine.door import OK, run_door
 from fewshot_sla.engine.recipe import Hardware
@@ -73,8 +74,9 @@ def main(arguments: Sequence[str]) -> int:
         run.source(images, spec, test.seed)  # what cannot be drawn is said before anything is computed
     fabric = hardware.fabric()
     fabric.launch()
-    run.to(fabric.device).recipe.learner.to(memory_format=hardware.memory_format())
-    sources = [run.source(images.to(fabric.device), spec, test.seed) for spec in test.specs()]
+    hardware.prepare(run.to(fabric.device).recipe.learner)
+    images = place(images, fabric.device, hardware.placement)
+    sources = [run.source(images, spec, test.seed) for spec in test.specs()]
 
     summary = []
     for source in sources:

@@ -69,10 +69,10 @@ def episode_sources(
             f"{train.name} has images of shape {list(train.image_shape)}, "
             f"{validation.name} of {list(validation.image_shape)}; they must be equal"
         )
-    normalization = Normalization.of(train).to(train.images.device)
+    normalization = Normalization.of(train).to(train.target)
     # Validation episodes come from a stream of their own, the same for every recipe with this validation spec.
     return (
-        EpisodeSource(train, recipe.train, recipe.seed, normalization),
+        EpisodeSource(train, recipe.train, recipe.seed, normalization, recipe.augmentation),
         EpisodeSource(validation, recipe.validation, 0, normalization),
     )
 

@@ -12,6 +12,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from episodes.datasets.base import DataSource
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
+from episodes.image_augmentation import ImageAugmentation
+from episodes.placement import Placement
 from fewshot_sla.engine.configuration import build_parser
 from fewshot_sla.learners.base import MetaLearner
 from fewshot_sla.objectives.episodic import EpisodeObjective
@@ -54,6 +56,7 @@ class MetaTraining:
         learner: the meta-learner to train.
         objective: Plain, DA or SLA, with its transformations.
         train: size of the training episodes, before label augmentation.
+        augmentation: random changes of every training image, drawn anew each time it is used.
         validation: size of the validation episodes.
         optimizer: any torch optimiser.
         schedule: learning-rate schedule, counted in steps.
@@ -70,6 +73,7 @@ class MetaTraining:
     learner: MetaLearner
     objective: EpisodeObjective
     train: EpisodeSpec
+    augmentation: ImageAugmentation
     validation: EpisodeSpec
     optimizer: Callable[[Iterable], Optimizer]
     schedule: Callable[[Optimizer], LRScheduler]
@@ -94,6 +98,7 @@ DEFAULTS: dict[str, Any] = {
         "init_args": {"transformations": {"class_path": "episodes.Rotation"}},
     },
     "train": {"n_way": 5, "k_shot": 1, "n_query": 15},
+    "augmentation": {"class_path": "episodes.image_augmentation.NoAugmentation"},
     "validation": {"n_way": 5, "k_shot": 1, "n_query": 15},
     "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001}},
     "schedule": {
@@ -114,6 +119,9 @@ class Hardware:
         strategy: how processes work together: "auto", "ddp", ...
         precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
         channels_last: keep weights in the memory order that convolutions are fastest in.
+        compile: compile the backbone (the whole learner, if it has none) with torch.compile; pays in long runs.
+        placement: where the bytes of the data set live: "device", "pinned" (this process's memory), "mmap" (the
+            file), or "auto", the first of these for which there is room.
     """
 
     accelerator: str = "auto"
@@ -122,6 +130,8 @@ class Hardware:
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True
+    compile: bool = False
+    placement: Placement = "auto"
 
     def fabric(self) -> "Fabric":
         """Fabric for this hardware, not launched yet.
@@ -142,9 +152,11 @@ class Hardware:
         except (ValueError, RuntimeError, ImportError) as error:
             raise UserError(f"this machine cannot run with the accelerator asked for: {error}") from error
 
-    def memory_format(self) -> torch.memory_format:
-        """Memory format of the model's weights."""
-        return torch.channels_last if self.channels_last else torch.contiguous_format
+    def prepare(self, learner: MetaLearner) -> None:
+        """Memory format and compilation, in place; names and values of the weights stay as they are."""
+        learner.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+        if self.compile:
+            getattr(learner, "backbone", learner).compile()
 
 
 def recipe_parser() -> ArgumentParser:

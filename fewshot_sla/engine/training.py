@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from episodes.images import LabelledImages
+from episodes.placement import place
 from fewshot_sla.engine import plain_values
 from fewshot_sla.engine.loop import Loop
 from fewshot_sla.engine.meta_training import EpisodicTask, check_sharing, episode_sources, rehearse
@@ -70,7 +71,7 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
     fabric.launch()
 
     device = fabric.device
-    train_source, val_source = episode_sources(recipe, *(split.to(device) for split in images))
+    train_source, val_source = episode_sources(recipe, *(place(split, device, hardware.placement) for split in images))
     task = EpisodicTask(recipe, train_source, val_source, fabric)
     state = _initial_state(recipe, hardware, fabric, task)
     if resuming and folder.last.exists():
@@ -83,7 +84,8 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
 
 
 def _initial_state(recipe: MetaTraining, hardware: Hardware, fabric: Fabric, task: EpisodicTask) -> TrainingState:
-    learner = recipe.learner.to(memory_format=hardware.memory_format())
+    learner = recipe.learner
+    hardware.prepare(learner)
     optimizer = recipe.optimizer(learner.parameters())
     model, _ = fabric.setup(learner, optimizer)
     normalization = task.train.normalization

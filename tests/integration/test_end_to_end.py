@@ -176,13 +176,32 @@ def test_accumulation_is_exactly_equivalent_where_episodes_do_not_mix(tmp_path: 
     assert losses[0][-1] != pytest.approx(losses[0][0], rel=1e-2)  # it did train
 
 
-def test_bf16_and_contiguous_memory_train_too(tmp_path: Path) -> None:
-    assert doors.train(tmp_path / "a", PLAIN, "--precision=bf16-mixed") == 0
-    assert doors.train(tmp_path / "b", PLAIN, "--channels_last=false") == 0
-    assert doors.train(tmp_path / "c", PLAIN) == 0
-    curves = [[row["loss"] for row in read_metrics(tmp_path / name / "metrics.csv")] for name in "abc"]
-    assert curves[0] == pytest.approx(curves[2], rel=0.1)
-    assert curves[1] == pytest.approx(curves[2], rel=1e-3)
+@pytest.mark.parametrize(
+    ("option", "tolerance"),
+    [
+        ("--precision=bf16-mixed", 0.1),
+        ("--channels_last=false", 1e-3),
+        ("--compile=true", 1e-3),
+        ("--placement=pinned", 0),
+    ],
+)
+def test_what_makes_it_faster_trains_the_same(tmp_path: Path, option: str, tolerance: float) -> None:
+    assert doors.train(tmp_path / "as_usual", PLAIN) == 0
+    assert doors.train(tmp_path / "faster", PLAIN, option) == 0
+    usual, faster = (
+        [row["loss"] for row in read_metrics(tmp_path / n / "metrics.csv")] for n in ("as_usual", "faster")
+    )
+    assert faster == pytest.approx(usual, rel=tolerance, abs=0)
+
+
+def test_augmentation_is_drawn_anew_each_step_and_only_in_training(tmp_path: Path) -> None:
+    augmented = ("--augmentation=episodes.image_augmentation.CropFlipJitter", "--augmentation.padding=2")
+    assert doors.train(tmp_path / "plain", PLAIN) == 0
+    assert doors.train(tmp_path / "a", PLAIN, *augmented) == 0
+    assert doors.train(tmp_path / "b", PLAIN, *augmented) == 0
+    plain, a, b = (read_metrics(tmp_path / name / "metrics.csv") for name in ("plain", "a", "b"))
+    assert a == b
+    assert a[0]["loss"] != plain[0]["loss"]
 
 
 def test_the_embedded_letters_are_the_default(tmp_path: Path) -> None:
