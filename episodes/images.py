@@ -1,7 +1,7 @@
 """Labelled images in memory: what every data set becomes, and what every sampler draws from."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from functools import cached_property
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from episodes.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages:
     """The images of one split, as bytes, with their labels and the names of the classes.
 
@@ -30,11 +30,13 @@ class LabelledImages:
     labels: Tensor
     class_names: tuple[str, ...]
     name: str
-    known_fingerprint: str = ""
+    known_fingerprint: InitVar[str] = ""  # not a field: dataclasses.replace() must not carry it to other content
     device: torch.device | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known_fingerprint: str) -> None:
         """Refuse anything that would fail later and farther away."""
+        if known_fingerprint:
+            self.__dict__["fingerprint"] = known_fingerprint  # where cached_property keeps it
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
             raise UserError(
                 f"{self.name}: images must be uint8 [n, C, H, W], not {self.images.dtype} {list(self.images.shape)}"
@@ -67,8 +69,6 @@ class LabelledImages:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of the pixels, their shape, the labels and the class names."""
-        if self.known_fingerprint:
-            return self.known_fingerprint
         digest = hashlib.sha256()
         digest.update(repr((tuple(self.images.shape), tuple(self.class_names))).encode())
         digest.update(self.labels.numpy().tobytes())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.images import LabelledImages
@@ -33,13 +34,18 @@ def place(images: LabelledImages, device: torch.device, placement: Placement = "
         placement = "device" if need <= _SHARE * free_memory(device) else "mmap"
     if placement == "device":
         try:
-            return replace(images, images=images.images.to(device), device=device)
+            return _moved(images, images.images.to(device), device)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{images.name}: {need / 2**30:.1f} GiB do not fit on {device}; use placement pinned or mmap"
             ) from error
-    moved = images.images.clone() if placement == "pinned" else images.images
-    return replace(images, images=moved, device=device)
+    return _moved(images, images.images.clone() if placement == "pinned" else images.images, device)
+
+
+def _moved(images: LabelledImages, pixels: Tensor, device: torch.device) -> LabelledImages:
+    """The same content elsewhere; a fingerprint that is known stays known."""
+    known = images.__dict__.get("fingerprint", "")
+    return replace(images, images=pixels, device=device, known_fingerprint=known)
 
 
 def free_memory(device: torch.device) -> int:

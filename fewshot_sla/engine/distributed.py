@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from episodes.source import EpisodeSource
@@ -36,6 +36,17 @@ def evaluate_together(
         )
         for name, outcome in outcomes.items()
     }
+
+
+def share_buffers(fabric: Fabric, model: nn.Module) -> None:
+    """Give every process the buffers of the first one.
+
+    Each process updates BatchNorm's running statistics by its own episodes; what is validated must be what is saved,
+    and that is the first process's.
+    """
+    if fabric.world_size > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
 
 
 def _interleave(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from episodes.errors import UserError
 from fewshot_sla.backbones.step_schedule import set_training_step
 from fewshot_sla.engine import checkpoint
+from fewshot_sla.engine.distributed import share_buffers
 from fewshot_sla.engine.interrupts import stop_on_signals
 from fewshot_sla.engine.metrics import MetricsLog
 from fewshot_sla.engine.progress import Progress
@@ -159,6 +160,7 @@ class Loop:
 
     def _validate(self) -> dict[str, float]:
         """Validate, and keep the weights if they are the best so far."""
+        share_buffers(self._fabric, self._state.plain_model)
         figures = self._task.validate(self._state.plain_model)
         best = self._state.best
         if not best or figures[self._task.score] > best[self._task.score]:

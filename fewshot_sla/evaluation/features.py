@@ -25,8 +25,8 @@ def embed_views(
     source: EpisodeSource,
     transformations: Transformations,
     autocast: Autocast,  # context in which the backbone runs
-    on_progress: OnProgress,
     numbers: Tensor,  # [n] int64, numbers of images
+    on_progress: OnProgress = no_progress,
 ) -> Tensor:  # [n, M, D] float
     """Features of the M views of the given images."""
     images_per_pass = max(1, _VIEWS_PER_PASS // transformations.m)

@@ -63,7 +63,9 @@ def evaluate(
     outcomes = {name: [nothing] for name in objective.inferences}
     if isinstance(learner, EmbeddingLearner):
         batches = _feature_views(
-            source, indices, partial(embed_views, learner, source, objective.transformations, autocast, on_progress)
+            source,
+            indices,
+            partial(embed_views, learner, source, objective.transformations, autocast, on_progress=on_progress),
         )
     else:
         batches = _image_views(source, indices, objective.transformations)
@@ -133,13 +135,13 @@ def _logits(learner: MetaLearner, episodes: EpisodeBatch, autocast: Autocast) ->
 def _feature_views(
     source: EpisodeSource,
     indices: EpisodeIndices,
-    embed: Callable[[Tensor], Tensor],  # numbers of images [n] -> features of their views [n, M, D]
+    embed: Callable[..., Tensor],  # numbers of images [n] -> features of their views [n, M, D]
 ) -> Iterator[EpisodeBatch]:  # items [T, S, M, D]
     """Embed every view of every image that occurs once, then gather the features of many episodes at a time."""
     if not len(indices.support):
         return
     rows = indices.support.shape[1] + indices.query.shape[1]
-    one = embed(indices.support[0, :1])  # [1, M, D]
+    one = embed(indices.support[0, :1], on_progress=no_progress)  # [1, M, D]
     image_bytes = one.numel() * one.element_size()
     per_cache = len(indices.support)
     if image_bytes * len(source.images) > _FEATURE_BUDGET:  # the features of the whole split do not fit

@@ -118,6 +118,11 @@ def test_two_processes_train_and_evaluate_and_test_like_one(tmp_path: Path) -> N
     losses = [[row["loss"] for row in read_metrics(path / "metrics.csv")] for path in (one, folder)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
+    # What was validated, by both processes together, is what was saved: one process finds the same figures.
+    best = max(row["aggregated"] for row in read_metrics(folder / "metrics.csv") if "aggregated" in row)
+    document = json.loads((folder / "results.json").read_text())
+    assert [e["accuracy"] for e in document["results"] if e["inference"] == "aggregated"] == [best]
+
     small = ("--n_query=3", "--episodes=31", "--accelerator=cpu", "--k_shot", "1", "5")
     process = doors.start("meta_test", [str(folder), *small, "--devices=2"])
     _, errors = process.communicate(timeout=240)

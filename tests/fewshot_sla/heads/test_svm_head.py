@@ -49,7 +49,7 @@ def test_float32_features_are_solved_in_float64() -> None:
 def test_names_the_episode_with_nan() -> None:
     support, labels, query, ways = problem()
     support[2, 0, 0] = torch.nan
-    with pytest.raises(NonFiniteInputError, match="multi-class SVM: episode 2 of 3: Q is not finite"):
+    with pytest.raises(NonFiniteInputError, match="multi-class SVM: episode 2 of 3: the kernel is not finite"):
         SVMHead()(support, labels, query, ways)
 
 

@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.solvers.crammer_singer import crammer_singer_dense
+from fewshot_sla.solvers.crammer_singer_dense import crammer_singer_dense
 from fewshot_sla.solvers.errors import NotConvergedError, NotPositiveDefiniteError
 
 

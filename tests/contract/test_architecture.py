@@ -1,0 +1,152 @@
+"""The order of the rooms (docs/design.md): who may import whom, what is loaded when, and what nobody does."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# A layer imports only the layers before it; the doors are the modules at the root of the package.
+LAYERS = ("solvers", "backbones", "objectives", "heads", "learners", "evaluation", "engine", "reporting", "doors")
+PACKAGES = ("episodes", "fewshot_sla")
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+MOST_LINES = 300
+
+
+def name_of(path: Path) -> str:
+    """Dotted name of a module."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(code: str, package: str) -> set[str]:
+    """Dotted names that a module imports, anywhere in it: in functions and under TYPE_CHECKING too.
+
+    ``package`` is what relative imports are relative to.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            # `from fewshot_sla import engine` imports fewshot_sla.engine as much as `import fewshot_sla.engine` does.
+            found.update(f"{origin}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+            found.update(a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+    return found
+
+
+def imports_of_file(path: Path) -> set[str]:
+    name = name_of(path)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return imports_of(path.read_text(encoding="utf-8"), package)
+
+
+def layer_of(module: str) -> str | None:
+    """Layer of a module of fewshot_sla; None outside of it."""
+    parts = module.split(".")
+    if parts[0] != "fewshot_sla":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in LAYERS else "doors"
+
+
+def breaches(module: str, imported: set[str]) -> set[str]:
+    """The imports that a module must not make."""
+    if module.split(".")[0] == "episodes":
+        return {name for name in imported if name.split(".")[0] == "fewshot_sla"}
+    own = LAYERS.index(layer_of(module) or "doors")
+    return {name for name in imported if (layer := layer_of(name)) and LAYERS.index(layer) > own}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_layer_imports_only_layers_before_it(path: Path) -> None:
+    assert breaches(name_of(path), imports_of_file(path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("episodes.sampler", "import fewshot_sla"),
+        ("episodes.sampler", "def f():\n    from fewshot_sla.heads import Head"),
+        ("fewshot_sla.heads.svm", "from fewshot_sla.learners import base"),
+        ("fewshot_sla.heads.svm", "from fewshot_sla import engine"),
+        ("fewshot_sla.heads.svm", "from .. import meta_train"),
+        ("fewshot_sla.heads.svm", "from ..engine.loop import run"),
+        ("fewshot_sla.heads.svm", "import importlib\nimportlib.import_module('fewshot_sla.engine')"),
+        ("fewshot_sla.engine.loop", "if TYPE_CHECKING:\n    import fewshot_sla.reporting.tables"),
+        ("fewshot_sla.reporting.tables", "import fewshot_sla.meta_test"),
+    ],
+)
+def test_the_search_for_breaches_finds_them(module: str, code: str) -> None:
+    assert breaches(module, imports_of(code, module.rpartition(".")[0]))
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("fewshot_sla.heads.svm", "from .base import Head\nfrom ..solvers import dense_qp\nimport episodes, torch"),
+        ("fewshot_sla.meta_test", "from fewshot_sla.engine import door\nfrom fewshot_sla import meta_train"),
+    ],
+)
+def test_the_search_for_breaches_finds_nothing_else(module: str, code: str) -> None:
+    assert not breaches(module, imports_of(code, module.rpartition(".")[0]))
+
+
+def test_every_room_is_in_the_order() -> None:
+    rooms = {path.parent.name for path in (ROOT / "fewshot_sla").glob("*/__init__.py")}
+    assert rooms == set(LAYERS) - {"doors"}
+
+
+def test_the_library_loads_nothing_heavy_that_it_does_not_need() -> None:
+    heavy = "('learn2learn', 'qpth', 'matplotlib', 'lightning_fabric', 'lightning', 'jsonargparse', 'sklearn')"
+    code = (
+        "import sys, episodes, fewshot_sla.heads, fewshot_sla.learners\n"
+        f"print('loaded:', [name for name in {heavy} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout.strip() == "loaded: []"
+    assert result.stderr == ""
+
+
+SEEDERS = ("manual_seed", "manual_seed_all", "seed_all", "seed", "set_rng_state", "seed_everything")
+# A generator of one's own may be seeded: torch.Generator().manual_seed(...), generator.manual_seed(...).
+GLOBAL_GENERATORS = ("", "torch", "random", "torch.random", "torch.cuda", "np.random", "numpy.random", "pl", "L")
+
+
+def misdeeds(code: str) -> Iterator[str]:
+    """Calls that a library must not make: they speak, pick a device, or disturb everybody's random numbers."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call):
+            call = ast.unparse(node.func)
+            owner, _, method = call.rpartition(".")
+            speaks, picks_device = call == "print", method == "cuda" and owner != ""
+            if speaks or picks_device or (method in SEEDERS and owner in GLOBAL_GENERATORS):
+                yield call
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_library_neither_prints_nor_picks_a_device_nor_seeds_global_generators(path: Path) -> None:
+    allowed = {"torch.manual_seed"} if path == ROOT / "fewshot_sla" / "engine" / "randomness.py" else set()
+    assert set(misdeeds(path.read_text(encoding="utf-8"))) - allowed == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["print(1)", "model.cuda()", "torch.manual_seed(0)", "np.random.seed(1)", "random.seed(2)", "manual_seed(3)"],
+)
+def test_the_search_for_misdeeds_finds_them(code: str) -> None:
+    assert list(misdeeds(code))
+
+
+@pytest.mark.parametrize("code", ["console.print(1)", "torch.cuda.is_available()", "generator.manual_seed(0)"])
+def test_the_search_for_misdeeds_finds_nothing_else(code: str) -> None:
+    assert not list(misdeeds(code))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_is_too_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES

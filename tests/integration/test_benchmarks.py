@@ -1,0 +1,82 @@
+"""The benchmarks run as a user runs them, and write what they say they write."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+needs_peers = pytest.mark.skipif(
+    not all(importlib.util.find_spec(peer) for peer in ("learn2learn", "easyfsl")),
+    reason="the peers are not installed: pip install learn2learn easyfsl",
+)
+
+
+def run(name: str, json_file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(json_file), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    text = json_file.read_text()
+    assert str(ROOT) not in text  # results are for everybody: no paths of this machine
+    return json.loads(text), done.stdout
+
+
+def check_provenance(results: dict[str, Any]) -> None:
+    found = results["provenance"]
+    assert {"python", "torch", "numpy", "learn2learn"} <= set(found["versions"])
+    assert {"commit", "dirty", "date"} <= set(found)
+    assert found["device"]["name"]
+    assert found["device"]["threads"] == 1
+
+
+def check_figures(part: dict[str, Any]) -> None:
+    for facts in part["contestants"].values():
+        assert 0 < facts["min_s"] <= facts["median_s"] <= facts["max_s"]
+        assert facts["items_per_s"] == pytest.approx(facts["items"] / facts["median_s"])
+    for compared in part["ratios"].values():
+        assert 0 < compared["min"] <= compared["median"] <= compared["max"]
+
+
+@needs_peers
+def test_evaluation_is_equal_either_way(tmp_path: Path) -> None:
+    results, printed = run("evaluation", tmp_path / "evaluation.json", "--episodes", "6", "--rounds", "2")
+    check_provenance(results)
+    assert results["quick"]
+    assert [case["objective"] for case in results["cases"]] == ["Plain", "SLA"]
+    for case in results["cases"]:
+        check_figures(case)
+        assert case["equal"]["differing"] == 0
+        assert case["equal"]["compared"] == 3  # one episode in the warm-up, one in each round
+        assert case["backbone"] in printed
+    plain, augmented = results["cases"]
+    assert plain["learn2learn_agreement"] == 1
+    assert set(plain["ratios"]) == {"cached / per episode", "cached / learn2learn"}
+    assert set(augmented["accuracy"]) == {"single", "aggregated"}
+
+
+@needs_peers
+def test_sampling_names_everybody(tmp_path: Path) -> None:
+    results, printed = run("sampling", tmp_path / "sampling.json", "--rounds", "2")
+    check_provenance(results)
+    assert [stage["stage"] for stage in results["stages"]] == ["index only", "gathered", "normalised"]
+    for stage in results["stages"]:
+        check_figures(stage)
+        assert {"easyfsl", "learn2learn", "learn2learn, fused"} <= set(stage["contestants"])
+        assert all(name in printed for name in stage["contestants"])
+
+
+@pytest.mark.parametrize("name", ["evaluation", "sampling"])
+def test_stored_results_are_whole_and_nobodys_in_particular(name: str) -> None:
+    text = (ROOT / "benchmarks" / "results" / f"{name}_cpu.json").read_text()
+    results = json.loads(text)
+    assert results["benchmark"] == name
+    assert not results["quick"]
+    assert "/home" not in text
+    assert str(ROOT) not in text
+    for part in results.get("cases", results.get("stages")):
+        check_figures(part)
