@@ -23,10 +23,15 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["fewshot_sla", "fewshot_sla.*", "episodes", "episodes.*"]),
-    package_data={"fewshot_sla": ["py.typed"], "episodes": ["py.typed"]},
+    package_data={
+        "fewshot_sla": ["py.typed"],
+        "episodes": ["py.typed"],
+        "episodes.datasets.class_lists": ["*.json"],
+    },
     install_requires=[
         "fonttools>=4.40",
         "jsonargparse[signatures]>=4.49",
+        "kornia>=0.7",
         "lightning-fabric>=2.4",
         "matplotlib>=3.8",
         "numpy>=1.26",
