@@ -1,10 +1,18 @@
 """MetaOptNet-SVM: a linear multi-class support vector machine fitted to each episode's support features."""
 
+from collections.abc import Callable
+from typing import Literal
+
 from torch import Tensor
 
 from episodes.errors import UserError
 from fewshot_sla.heads.base import Head, add_scale, one_hot
-from fewshot_sla.solvers.crammer_singer import crammer_singer_dense
+from fewshot_sla.solvers.crammer_singer import crammer_singer
+from fewshot_sla.solvers.crammer_singer_dense import crammer_singer_dense
+from fewshot_sla.solvers.solution import Solution
+
+SOLVERS: dict[str, Callable[..., Solution]] = {"structured": crammer_singer, "qpth": crammer_singer_dense}
+"""Name of each solver of the dual and the function; both take (kernel, one_hot, C, regularization=)."""
 
 
 def svm_logits(
@@ -14,24 +22,32 @@ def svm_logits(
     ways: int,
     C: float = 0.1,
     kernel_regularization: float = 1.0,  # r
+    solver: str = "structured",
 ) -> Tensor:  # [T, R, W]
     """Scores of the Crammer-Singer machine with linear kernel::
 
         alpha  = argmin 1/2 tr(a' (X X' + r I) a) - tr(Y' a)   subject to   a <= C Y,   a 1 = 0
         logits = Q X' alpha
 
-    The kernel is computed and the dual solved in float64 whatever the dtype of the features.
+    The kernel is computed and the dual solved in float64 whatever the dtype of the features. Of the two orders of the
+    product Q X' alpha the cheaper one for the shapes is taken; nothing has more than two of the axes S, R, W, D.
 
     Raises:
+        UserError: there is no such solver.
         SolverError: NaN features, a kernel that is not positive definite, no convergence; names the episode.
 
     Crammer and Singer 2001 (JMLR 2), eq. 11; Lee et al. 2019 (arXiv 1904.03758), eq. 9-11. The paper's code adds
     r = 1 to the kernel without saying so; here it has a name.
     """
+    if solver not in SOLVERS:
+        raise UserError(f"the SVM head's solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     rows = support.double()
     targets = one_hot(support_labels, ways, rows.dtype)
-    alpha = crammer_singer_dense(rows @ rows.mT, targets, C, regularization=kernel_regularization).value
-    return query @ (rows.mT @ alpha).to(query.dtype)
+    alpha = SOLVERS[solver](rows @ rows.mT, targets, C, regularization=kernel_regularization).value
+    queries, (shots, dimension) = query.shape[-2], support.shape[-2:]
+    if ways * dimension * (shots + queries) <= queries * shots * (dimension + ways):
+        return query @ (rows.mT @ alpha).to(query.dtype)
+    return (query @ support.mT.to(query.dtype)) @ alpha.to(query.dtype)
 
 
 class SVMHead(Head):
@@ -40,6 +56,7 @@ class SVMHead(Head):
     Args:
         C: price of a margin violation, upper bound of the dual variables.
         kernel_regularization: added to the diagonal of the support rows' inner products; 1 in MetaOptNet's code.
+        solver: "structured" (fewshot_sla.solvers.crammer_singer), or "qpth" for the dense QP, hundreds of times slower.
         scale: factor of the logits at the start.
         learn_scale: whether training changes it.
     """
@@ -47,21 +64,30 @@ class SVMHead(Head):
     scale: Tensor
 
     def __init__(
-        self, C: float = 0.1, kernel_regularization: float = 1.0, scale: float = 1.0, learn_scale: bool = True
+        self,
+        C: float = 0.1,
+        kernel_regularization: float = 1.0,
+        solver: Literal["structured", "qpth"] = "structured",
+        scale: float = 1.0,
+        learn_scale: bool = True,
     ):
         super().__init__()
         if not 0 < C < float("inf"):
             raise UserError(f"SVMHead: C must be positive and finite, got {C}")
         if not 0 <= kernel_regularization < float("inf"):
             raise UserError(f"SVMHead: kernel_regularization must be at least 0, got {kernel_regularization}")
+        if solver not in SOLVERS:
+            raise UserError(f"SVMHead: solver must be one of {', '.join(SOLVERS)}, got {solver!r}")
         self.C = C
         self.kernel_regularization = kernel_regularization
+        self.solver = solver
         add_scale(self, scale, learn_scale)
 
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """``scale * svm_logits(...)``."""
-        return self.scale * svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization)
+        logits = svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization, self.solver)
+        return self.scale * logits
 
     def extra_repr(self) -> str:
         """What ``print(head)`` shows."""
-        return f"C={self.C}, kernel_regularization={self.kernel_regularization}"
+        return f"C={self.C}, kernel_regularization={self.kernel_regularization}, solver={self.solver!r}"

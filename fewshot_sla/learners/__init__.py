@@ -2,5 +2,6 @@
 
 from fewshot_sla.learners.base import MetaLearner
 from fewshot_sla.learners.embedding import EmbeddingLearner
+from fewshot_sla.learners.maml import MAML
 
-__all__ = ["EmbeddingLearner", "MetaLearner"]
+__all__ = ["MAML", "EmbeddingLearner", "MetaLearner"]

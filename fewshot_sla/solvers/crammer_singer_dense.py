@@ -1,4 +1,4 @@
-"""The dual of the Crammer-Singer multi-class support vector machine."""
+"""The same dual as crammer_singer.py through the dense QP: slow and small, an independent route to compare with."""
 
 from dataclasses import replace
 
@@ -13,9 +13,9 @@ from fewshot_sla.solvers.solution import Solution
 def crammer_singer_dense(
     kernel: Tensor,  # [*batch, S, S] symmetric positive semidefinite
     one_hot: Tensor,  # [*batch, S, W] 0 or 1, one 1 a row
-    C: float | Tensor,  # > 0
+    C: float | Tensor,  # > 0; a tensor broadcasts to *batch
     *,
-    regularization: float | Tensor = 0.0,
+    regularization: float | Tensor = 0.0,  # >= 0; a tensor broadcasts to *batch
     tolerance: float = TOLERANCE,
     max_iterations: int = 40,
     check: bool = True,
@@ -49,7 +49,9 @@ def crammer_singer_dense(
         )
     rows, ways = one_hot.shape[-2:]
     kernel, targets = kernel.double(), one_hot.double()
-    hessian = _kron(kernel + regularization * _eye(rows, kernel), _eye(ways, kernel))
+    C, regularization = (x[..., None] if isinstance(x, Tensor) else x for x in (C, regularization))
+    shift = regularization[..., None] if isinstance(regularization, Tensor) else regularization
+    hessian = _kron(kernel + shift * _eye(rows, kernel), _eye(ways, kernel))
     solution = solve_dense_qp(
         Q=hessian,
         p=-targets.flatten(-2),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from episodes.errors import UserError
 from fewshot_sla.solvers.errors import SingularSystemError, raise_unless
+from fewshot_sla.solvers.once import first_derivative_only
 from fewshot_sla.solvers.optimality import QPData, qp_residuals
 
 STOP_AT = 1e-12
@@ -60,21 +61,7 @@ class DifferentiableQP(torch.autograd.Function):
         """Gradients of the coefficients that need one; shapes as in :meth:`forward`."""
         with torch.no_grad():
             found = _gradients(ctx, gradients[0])
-        if torch.is_grad_enabled():  # create_graph: without this mark, second derivatives would silently be zero
-            found = [None if g is None else _FirstDerivativeOnly.apply(g.requires_grad_()) for g in found]
-        return *found, None, None, None, None
-
-
-class _FirstDerivativeOnly(torch.autograd.Function):
-    """Identity that refuses to be differentiated."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        raise RuntimeError("the dense QP has no second derivative: do not differentiate its gradient (create_graph)")
+        return *first_derivative_only("the dense QP", found), None, None, None, None
 
 
 def _gradients(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
