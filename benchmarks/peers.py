@@ -47,7 +47,7 @@ def learn2learn() -> ModuleType:
 
 
 def learn2learn_dataset(images: TensorImages) -> Dataset:
-    """MetaDataset with its bookkeeping handed over, so that it is not built in the timed part, nor by reading images."""
+    """MetaDataset with its bookkeeping handed over, so that it is not built in the timed part."""
     numbers: dict[int, list[int]] = {}
     for number, label in enumerate(images.labels):
         numbers.setdefault(label, []).append(number)

@@ -1,13 +1,15 @@
 """What every benchmark shares: where its figures come from, how they are timed, and how they are written down."""
 
 import datetime
+import gc
 import importlib.metadata
 import json
 import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ def time_in_turn(
 ) -> dict[str, Timing]:
     """Time the contestants in turn, A B C A B C ..., so that whatever slows the machine down meanwhile hits them all.
 
-    On a GPU every contestant is waited for.
+    On a GPU every contestant is waited for. As in ``timeit``, the garbage collector rests meanwhile: it costs
+    those most who make many small Python objects, and how much depends on whatever else the process holds.
 
     Args:
         contestants: what to run, by name.
@@ -60,12 +63,14 @@ def time_in_turn(
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(-warm_ups, rounds):
         for name, run in contestants.items():
-            _wait()
-            start = time.perf_counter()
-            run()
-            _wait()
+            with _collector_at_rest():
+                _wait()
+                start = time.perf_counter()
+                run()
+                _wait()
+                took = time.perf_counter() - start
             if number >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(took)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
@@ -149,6 +154,18 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _wait() -> None:

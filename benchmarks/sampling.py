@@ -12,7 +12,7 @@ TaskSampler does not start under torch 2.15; it is given a constructor that does
 
 import argparse
 import random
-import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.peers import EASYFSL_SHIM, TensorImages, easyfsl_sampler_class, learn2learn, learn2learn_dataset
-from benchmarks.provenance import Timing, print_table, provenance, ratio, time_in_turn, write_json
+from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
-from episodes.sampler import EpisodeSampler
+from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
 
 SPEC = EpisodeSpec(n_way=5, k_shot=5, n_query=15)
@@ -60,10 +60,7 @@ def drawn(draw: Callable[[range], object], episodes_at_once: int, episodes: int)
 
 def exhausted(episodes: Iterator, count: int) -> object:
     """Take ``count`` episodes; the last one."""
-    last = None
-    for last in islice(episodes, count):
-        pass
-    return last
+    return deque(islice(episodes, count), maxlen=1)[0]
 
 
 # ---------------------------------------------------------------- the peers
@@ -88,13 +85,16 @@ def learn2learn_tasks(images: TensorImages, *, fused: bool, load: bool) -> Any:
 
 
 def learn2learn_batch(tasks: Any, finish: Callable[[Tensor], Tensor]) -> EpisodeBatch:
-    """One sampled task, its rows parted as learn2learn's examples do: shots first, class by class."""
-    images, labels = tasks.sample()
-    is_support = torch.zeros(len(labels), dtype=torch.bool)
-    for shot in range(SPEC.k_shot):
-        is_support[torch.arange(SPEC.n_way) * SPEC.images_per_class + shot] = True
-    images = finish(images)
-    return EpisodeBatch(images[is_support], labels[is_support], images[~is_support], labels[~is_support], SPEC.n_way)
+    """One sampled task; its rows stand class by class, so slices part it, which is the cheapest way there is."""
+    images, labels = (field.unflatten(0, (SPEC.n_way, SPEC.images_per_class)) for field in tasks.sample())
+    shots = SPEC.k_shot
+    return EpisodeBatch(
+        finish(images[:, :shots].flatten(0, 1)),
+        labels[:, :shots].flatten(),
+        finish(images[:, shots:].flatten(0, 1)),
+        labels[:, shots:].flatten(),
+        SPEC.n_way,
+    )
 
 
 def easyfsl_sampler(images: TensorImages, episodes: int) -> Any:
@@ -143,14 +143,22 @@ def with_images(images: LabelledImages, scale: float, *, normalised: bool) -> di
     source = EpisodeSource(images, SPEC, seed=0, normalization=normalization)
     peers = TensorImages(images.images, images.labels)
     finish = (lambda pixels: normalization(pixels.float().div_(255.0))) if normalised else (lambda pixels: pixels)
-    stored = images.images.__getitem__
 
-    def ours(numbers: range) -> EpisodeBatch:
-        return source.batch(numbers) if normalised else source.gather(source.sampler.draw(numbers), stored)
+    def stored(numbers: Tensor) -> Tensor:
+        return images.images.index_select(0, numbers.flatten()).unflatten(0, numbers.shape)
+
+    def gather(indices: EpisodeIndices) -> EpisodeBatch:
+        return source.gather(indices, None if normalised else stored)
 
     many, few = int(512 * scale), int(128 * scale)
     return {
-        **{f"ours, T = {t}": Contestant(many, partial(drawn, ours, t, many)) for t in (1, 8)},
+        "ours, one at a time": Contestant(many, lambda: exhausted(map(gather, source.sampler), many)),
+        **{
+            f"ours, T = {t}": Contestant(
+                many, partial(drawn, lambda numbers: gather(source.sampler.draw(numbers)), t, many)
+            )
+            for t in (1, 8)
+        },
         "easyfsl": Contestant(few, lambda: exhausted(easyfsl_batches(peers, few, finish), few)),
         **{
             name: Contestant(few, partial(_repeat, partial(learn2learn_batch, tasks, finish), few))
@@ -162,13 +170,89 @@ def with_images(images: LabelledImages, scale: float, *, normalised: bool) -> di
     }
 
 
-def is_episode(batch: object, *, normalised: bool) -> bool:
-    """Whether what came out is an episode: shapes, types, and every class K times in support and Q times in query."""
+def check_episode(name: str, batch: object) -> None:
+    """Raise unless what a contestant gathers is an episode: K images of each of 5 classes, and Q to be classified."""
     assert isinstance(batch, EpisodeBatch)
-    support, support_labels, query, query_labels = (field.reshape(-1, *field.shape[-3:]) for field in batch[:4:2]), *(
-        (),
+    parts = ((batch.support, batch.support_labels, SPEC.k_shot), (batch.query, batch.query_labels, SPEC.n_query))
+    for images, labels, per_class in parts:
+        counts = torch.bincount(labels.reshape(-1, SPEC.n_way * per_class)[-1], minlength=SPEC.n_way)
+        if images.shape[:-3] != labels.shape or not torch.equal(counts, torch.full((SPEC.n_way,), per_class)):
+            raise SystemExit(f"{name} does not give {SPEC}: {list(images.shape)}, labels {counts.tolist()}")
+
+
+def measure(stage: str, images: LabelledImages, contestants: dict[str, Contestant], rounds: int) -> dict[str, Any]:
+    """Time everybody in turn; figures of each, and how many times faster each of ours is than each peer."""
+    if stage != "index only":
+        for name, contestant in contestants.items():
+            check_episode(name, contestant.run())
+    timings = time_in_turn({name: contestant.run for name, contestant in contestants.items()}, rounds)
+    ours = [name for name in contestants if name.startswith("ours")]
+
+    def compared(peer: str, own: str) -> dict[str, float]:
+        return ratio(timings[peer], timings[own], (contestants[peer].episodes, contestants[own].episodes))
+
+    return {
+        "stage": stage,
+        "images": {"count": len(images), "shape": list(images.image_shape), "classes": len(images.class_names)},
+        "contestants": {name: timings[name].facts(contestants[name].episodes) for name in contestants},
+        "ratios": {f"{own} / {peer}": compared(peer, own) for own in ours for peer in contestants if peer not in ours},
+    }
+
+
+def run(*, quick: bool, rounds: int) -> dict[str, Any]:
+    """All stages."""
+    per_class, scale = (30, 0.0625) if quick else (PER_CLASS, 1.0)
+    stages = []
+    for side in (32,) if quick else (32, 84):
+        images = labelled_images(side, per_class)
+        if side == 32:  # what is drawn does not depend on the size of the images
+            stages.append(measure("index only", images, index_only(images, scale), rounds))
+        for normalised in (False, True):
+            contestants = with_images(images, scale, normalised=normalised)
+            stages.append(measure("normalised" if normalised else "gathered", images, contestants, rounds))
+    return {
+        "benchmark": "sampling",
+        "quick": quick,
+        "provenance": provenance(),
+        "episodes": {"n_way": SPEC.n_way, "k_shot": SPEC.k_shot, "n_query": SPEC.n_query},
+        "notes": [EASYFSL_SHIM] if easyfsl_sampler_class()[1] else [],
+        "stages": stages,
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    """The results as a table: episodes a second, and how many times faster than each peer."""
+    for stage in results["stages"]:
+        shape = "x".join(map(str, stage["images"]["shape"]))
+        peers = [name for name in stage["contestants"] if not name.startswith("ours")]
+        rows = []
+        for name, facts in stage["contestants"].items():
+            ratios = (stage["ratios"].get(f"{name} / {peer}") for peer in peers)
+            rows.append([name, f"{facts['items_per_s']:,.0f}", *(f"{r['median']:.1f}" if r else "" for r in ratios)])
+        print(f"\n{stage['stage']}, {stage['images']['count']} images of {shape}")
+        print_table([" ", "episodes/s", *(f"x {peer}" for peer in peers)], rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=(__doc__ or "").split("\n\n")[1])
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=7, help="how many times each is timed, in turn (default: 7)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of torch (default: 1, as in the worker of a data loader; with more, episodes of this size spend "
+        "their time on waking threads up, the more so on a busy machine)",
     )
-    return True
+    parser.add_argument("--quick", action="store_true", help="few images and episodes: does it run, not how fast")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    random.seed(0)  # the peers draw from the global generator
+    results = run(quick=options.quick, rounds=options.rounds)
+    show(results)
+    if options.json:
+        write_json(options.json, results)
 
 
 def _repeat(sample: Callable[[], object], count: int) -> object:
@@ -176,3 +260,7 @@ def _repeat(sample: Callable[[], object], count: int) -> object:
     for _ in range(count):
         last = sample()
     return last
+
+
+if __name__ == "__main__":
+    main()
