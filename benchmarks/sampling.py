@@ -201,7 +201,7 @@ def measure(stage: str, images: LabelledImages, contestants: dict[str, Contestan
 
 def run(*, quick: bool, rounds: int) -> dict[str, Any]:
     """All stages."""
-    per_class, scale = (30, 0.0625) if quick else (PER_CLASS, 1.0)
+    per_class, scale = (30, 1 / 32) if quick else (PER_CLASS, 1.0)
     stages = []
     for side in (32,) if quick else (32, 84):
         images = labelled_images(side, per_class)

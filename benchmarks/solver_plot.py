@@ -26,7 +26,7 @@ def draw(
     axes = figure.add_subplot()
     for name, (colour, marker, label) in STYLES.items():
         points = sorted(
-            (cell["variables"], cell["solvers"][name]["forward_backward"]["median_s"] / episodes)
+            (cell["variables"], cell["solvers"][name]["forward_backward"]["call_s"] / episodes)
             for cell in cells
             if cell["episodes"] == episodes and "forward_backward" in cell["solvers"].get(name, {})
         )

@@ -1,9 +1,9 @@
 """``python -m benchmarks.solvers``: the multi-class SVM's dual, against qpth, learn2learn, proxsuite and cvxpylayers.
 
-Features are those of a class-mean model after ReLU, [T, S, 640] float32 of squared norm about 85, shared by all. What is
-timed starts from them (each builds the matrices that it needs) and ends with the dual variables, or with the gradient
-of the features. Peers that are not installed, calls that would take over a minute, and matrices over the memory limit
-are skipped with a line. Residuals are computed from the returned point, in float64, by one function for all.
+Features are those of a class-mean model after ReLU, [T, S, 640] float32 of squared norm about 85, shared by all. What
+is timed starts from them (each builds the matrices that it needs) and ends with the dual variables, or with the
+gradient of the features. Peers that are not installed, calls that would take over a minute, and matrices over the
+memory limit are skipped with a line. Residuals are computed from the returned point, in float64, by one function.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.provenance import Timing, print_table, provenance, ratio, time_in_turn, write_json
+from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from benchmarks.solver_peers import CPU_ONLY, REGULARIZATION, SOLVERS, C, Solve
 from fewshot_sla.solvers.optimality import Residuals
 from fewshot_sla.solvers.svm_residuals import svm_residuals
@@ -25,6 +25,8 @@ from fewshot_sla.solvers.svm_residuals import svm_residuals
 WAYS, SHOTS, EPISODES = (5, 20, 30, 60, 120), (1, 5, 15), (1, 8, 64)
 DIMENSION = 640
 GIB = 2**30
+BURST = 0.1
+"""Seconds that one timing takes at least: short calls are repeated, as in timeit."""
 POWER = {"structured": 1.5}  # of the number of variables, to foretell a call; dense solvers: 3
 OURS = "structured"
 
@@ -103,18 +105,24 @@ def measure(
         if reason is not None:
             print(f"skipped: {name} at {cell} {reason}")
             facts[name] = {"skipped": reason}
-    slowest = max((facts[name]["forward_backward"].median for name in solves), default=0.0)
+    first = {name: facts[name]["forward_backward"].median for name in solves}
+    repeats = {name: max(1, min(50, int(BURST / seconds))) for name, seconds in first.items()}
+    slowest = max(first.values(), default=0.0)
     rounds = 7 if slowest < 0.5 else 5 if slowest < 3 else 3 if slowest < 15 else 1
     for kind, run in (("forward", forward), ("forward_backward", forward_backward)):
-        calls: dict[str, Callable[[], object]] = {name: partial(run, s, features) for name, s in solves.items()}
+        calls = {name: partial(_several, repeats[name], run, solve, features) for name, solve in solves.items()}
         timings = time_in_turn(calls, rounds=rounds, warm_ups=int(slowest < 15))
         for name, timing in timings.items():
-            facts[name][kind] = _with_ratio(timing, timings.get(OURS), episodes)
+            facts[name][kind] = timing.facts(episodes * repeats[name]) | {"call_s": timing.median / repeats[name]}
+            if OURS in timings:
+                items = (repeats[name], repeats[OURS])
+                facts[name][kind]["times_structured"] = ratio(timing, timings[OURS], items)
     return {"ways": ways, "shots": shots, "episodes": episodes, "variables": rows * ways, "solvers": facts}
 
 
-def _with_ratio(timing: Timing, ours: Timing | None, episodes: int) -> dict[str, Any]:
-    return timing.facts(episodes) | ({} if ours is None else {"times_structured": ratio(timing, ours)})
+def _several(calls: int, run: Callable[[Solve, Tensor], Tensor], solve: Solve, features: Tensor) -> None:
+    for _ in range(calls):
+        run(solve, features)
 
 
 def residuals(solve: Solve, features: Tensor, labels: Tensor) -> dict[str, float]:
@@ -171,7 +179,7 @@ def row(cell: dict[str, Any]) -> list[str]:
         if "forward_backward" not in facts:
             line.append("-")
             continue
-        text = f"{1e3 * facts['forward_backward']['median_s']:.1f}"
+        text = f"{1e3 * facts['forward_backward']['call_s']:.1f}"
         times = facts["forward_backward"].get("times_structured", {}).get("median", 1)
         line.append(text if name == OURS else f"{text} ({times:.1f}x)")
     return line
@@ -201,7 +209,7 @@ def main() -> None:
         for episodes in EPISODES[: 2 if options.quick else None]:
             cell = measure(ways, shots, episodes, names, forecast, device)
             for name, facts in cell["solvers"].items():
-                if "forward_backward" in facts and (name == OURS or episodes == 1):
+                if "forward_backward" in facts and cell["variables"] >= 400 and (name == OURS or episodes == 1):
                     facts["peak_memory_mib"] = peak_memory(name, ways, shots, episodes, device)
             cells.append(cell)
             print("  ".join(row(cell)), flush=True)

@@ -72,7 +72,7 @@ class LabelledImages:
         digest = hashlib.sha256()
         digest.update(repr((tuple(self.images.shape), tuple(self.class_names))).encode())
         digest.update(self.labels.numpy().tobytes())
-        digest.update(self.images.cpu().contiguous().numpy().tobytes())
+        digest.update(self.images.cpu().contiguous().numpy().reshape(-1).data)  # a view: gigabytes are not copied
         return digest.hexdigest()
 
     @property
@@ -80,17 +80,22 @@ class LabelledImages:
         """The device that gathered images are on."""
         return self.device or self.images.device
 
-    def gather(
+    def gather_bytes(
         self,
         index: Tensor,  # [...] int64, 0..n-1
-    ) -> Tensor:  # [..., C, H, W] float32, 0..1, on the target device
-        """Pick images by number, as floats between 0 and 1.
-
-        Bytes travel to the target device, and become floats there: a quarter of the traffic.
-        """
-        picked = self.images[index.to(self.images.device)]
+    ) -> Tensor:  # [..., C, H, W] uint8, on the target device
+        """Pick images by number, as they are stored: what travels to the device is a quarter of the floats."""
+        # Several times faster than images[index], which does the same.
+        picked = self.images.index_select(0, index.to(self.images.device).flatten())
         if picked.device != self.target:
             if self.target.type == "cuda":
                 picked = picked.pin_memory()  # only from there can a copy run beside the computation
             picked = picked.to(self.target, non_blocking=True)
-        return picked.float().div_(255.0)
+        return picked.view(*index.shape, *self.image_shape)
+
+    def gather(
+        self,
+        index: Tensor,  # [...] int64, 0..n-1
+    ) -> Tensor:  # [..., C, H, W] float32, 0..1, on the target device
+        """Pick images by number, as floats between 0 and 1."""
+        return self.gather_bytes(index).float().div_(255.0)

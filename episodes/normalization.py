@@ -47,4 +47,12 @@ class Normalization(nn.Module):
         images: Tensor,  # [..., C, H, W] float, 0..1
     ) -> Tensor:  # [..., C, H, W]
         """Normalised images."""
-        return (images - self.mean[:, None, None]) / self.deviation[:, None, None]
+        return (images - self.mean[:, None, None]).div_(self.deviation[:, None, None])
+
+    def of_bytes(
+        self,
+        images: Tensor,  # [..., C, H, W] uint8
+    ) -> Tensor:  # [..., C, H, W] float, of the type of mean and deviation
+        """The same from bytes, in one multiply-add a pixel: ``x / (255 deviation) - mean / deviation``."""
+        scale, shift = 1 / (255 * self.deviation), -self.mean / self.deviation
+        return images.to(scale.dtype).mul_(scale[:, None, None]).add_(shift[:, None, None])

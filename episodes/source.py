@@ -77,5 +77,7 @@ class EpisodeSource:
         numbers: Tensor,  # [...] int64
     ) -> Tensor:  # [..., C, H, W] float32
         """The images with these numbers, augmented and normalised."""
+        if isinstance(self.augmentation, NoAugmentation):
+            return self.normalization.of_bytes(self.images.gather_bytes(numbers))
         images = self.images.gather(numbers)
         return self.normalization(self.augmentation(images.flatten(0, -4)).view_as(images))

@@ -64,13 +64,14 @@ def crammer_singer(
         batch, ways = _check_shapes(kernel, one_hot, C, regularization)
         rows = kernel.shape[-1]
         dtype = torch.promote_types(kernel.dtype, torch.float32)
-        price, shift = (torch.as_tensor(x, device=kernel.device) for x in (C, regularization))
         label = _labels(one_hot).expand(*batch, rows).reshape(-1, rows)
-        price, shift = (x.double().expand(batch).reshape(-1) for x in (price, shift))
-        matrix = kernel.double().expand(*batch, rows, rows).reshape(-1, rows, rows)
-        matrix = (matrix + matrix.mT) / 2 + shift[:, None, None] * torch.eye(
-            rows, dtype=torch.float64, device=kernel.device
+        price, shift = (
+            torch.as_tensor(x, dtype=torch.float64, device=kernel.device).expand(batch).reshape(-1)
+            for x in (C, regularization)
         )
+        matrix = kernel.double().expand(*batch, rows, rows).reshape(-1, rows, rows)
+        identity = torch.eye(rows, dtype=matrix.dtype, device=matrix.device)
+        matrix = torch.addcmul((matrix + matrix.mT) / 2, shift[:, None, None], identity)
         _check_values(matrix, price, shift, dtype)
         alpha, iterations = CrammerSingerDual.apply(matrix, price, label, ways, memory)
         residuals = svm_residuals(matrix.detach(), price.detach(), label, alpha.detach())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fewshot_sla.solvers.dual_rows import DualRows, project
+from fewshot_sla.solvers.positive_definite import positive_definite_inverse
 
 
 @dataclass
@@ -29,10 +30,12 @@ class State:
     residual: Tensor  # [B, 1, 1] of `point`
     iterations: Tensor  # [B] int64, splitting iterations and Newton steps
 
-    def select(self, mask: Tensor) -> "State":
+    def select(self, index: Tensor) -> "State":  # [b] int64
         """The same for some of the episodes."""
-        rows = self.rows._replace(label=self.rows.label[mask], bound=self.rows.bound[mask], upper=self.rows.upper[mask])
-        parts = {part.name: getattr(self, part.name)[mask] for part in fields(self) if part.name != "rows"}
+        rows = self.rows._replace(
+            label=self.rows.label[index], bound=self.rows.bound[index], upper=self.rows.upper[index]
+        )
+        parts = {part.name: getattr(self, part.name)[index] for part in fields(self) if part.name != "rows"}
         return replace(self, rows=rows, **parts)
 
 
@@ -53,7 +56,7 @@ def start(
         linear=linear,
         rows=rows,
         weight=weight,
-        inverse=torch.cholesky_inverse(torch.linalg.cholesky_ex(shifted).L),
+        inverse=positive_definite_inverse(shifted),
         a=a,
         u=torch.zeros_like(a),
         p=a,

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from fewshot_sla.solvers.positive_definite import positive_definite_inverse
+
 BYTES_PER_ENTRY = 56
 """Peak memory of inverting one entry of a class's block: value, factor, inverse, index, and a temporary."""
 
@@ -92,7 +94,7 @@ class _Blocks:
         block.mul_(valid[..., :, None]).mul_(valid[..., None, :])
         extra = self.shift if self.diagonal is None else self.diagonal[:, classes].gather(-1, rows) + self.shift
         block.diagonal(dim1=-2, dim2=-1).add_(torch.where(valid > 0, extra, 1.0))
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(block).L)
+        inverse = positive_definite_inverse(block)
         inverse.diagonal(dim1=-2, dim2=-1).mul_(valid)
         return rows, valid, entries, inverse
 

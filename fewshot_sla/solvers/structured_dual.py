@@ -61,7 +61,7 @@ def _iterate(state: State, memory: int) -> tuple[Tensor, Tensor]:  # point [B, S
                 point[state.episode], iterations[state.episode] = state.point, state.iterations
                 return point, iterations
             if left < len(done):
-                finished, state = state.select(done), state.select(~done)
+                finished, state = state.select(done.nonzero()[:, 0]), state.select((~done).nonzero()[:, 0])
                 point[finished.episode], iterations[finished.episode] = finished.point, finished.iterations
     point[state.episode], iterations[state.episode] = state.point, state.iterations
     return point, iterations

@@ -70,7 +70,22 @@ def test_sampling_names_everybody(tmp_path: Path) -> None:
         assert all(name in printed for name in stage["contestants"])
 
 
-@pytest.mark.parametrize("name", ["evaluation", "sampling"])
+@needs_peers
+def test_pipeline_feeds_a_network(tmp_path: Path) -> None:
+    results, printed = run("pipeline", tmp_path / "pipeline.json", "--rounds", "2", "--workers", "1")
+    check_provenance(results)
+    assert [stage["stage"] for stage in results["stages"]] == ["alone", "feeding ResNet-12"]
+    for stage in results["stages"]:
+        check_figures(stage)
+        assert set(stage["contestants"]) == {"ours", "learn2learn", "easyfsl"}
+        assert set(stage["ratios"]) == {"ours / learn2learn", "ours / easyfsl"}
+        assert all(name in printed for name in stage["contestants"])
+    for facts in results["parts_of_a_step"]["heads"].values():
+        assert min(facts["median_s"].values()) > 0
+        assert 0 < facts["not_backbone"]["min"] <= facts["not_backbone"]["median"] <= facts["not_backbone"]["max"] < 1
+
+
+@pytest.mark.parametrize("name", ["evaluation", "sampling", "pipeline"])
 def test_stored_results_are_whole_and_nobodys_in_particular(name: str) -> None:
     text = (ROOT / "benchmarks" / "results" / f"{name}_cpu.json").read_text()
     results = json.loads(text)

@@ -164,7 +164,7 @@ def test_errors_name_the_episode(solve) -> None:
     X, Y = draw(3, (2, 2, 2), 8)
     kernel = gram(X, 1.0)
     kernel[1, 0, 3] = torch.nan
-    with pytest.raises(NonFiniteInputError, match="multi-class SVM: episode 1 of 3: .* not finite") as caught:
+    with pytest.raises(NonFiniteInputError, match=r"multi-class SVM: episode 1 of 3: .* not finite") as caught:
         solve(kernel, Y, 0.1)
     assert caught.value.episodes == (1,)
     kernel = gram(X, 1.0)
