@@ -10,7 +10,16 @@ EXTRAS = {
     # qpth and learn2learn need numpy < 2 or a special build (see requirements.txt), so the package works without them.
     "qpth": ["qpth>=0.0.18"],
     "learn2learn": ["learn2learn>=0.2.0"],
-    "test": ["cvxpy", "hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.5", "scikit-learn>=1.3", "types-PyYAML"],
+    "test": [
+        "cvxpy",
+        "hypothesis>=6.100",
+        "mypy>=1.10",
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "ruff>=0.5",
+        "scikit-learn>=1.3",
+        "types-PyYAML",
+    ],
     "benchmark": ["easyfsl>=1.5", "pandas<3"],
 }
 

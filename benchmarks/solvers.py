@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
+from benchmarks.provenance import Timing, print_table, provenance, ratio, time_in_turn, write_json
 from benchmarks.solver_peers import CPU_ONLY, REGULARIZATION, SOLVERS, C, Solve
 from fewshot_sla.solvers.optimality import Residuals
 from fewshot_sla.solvers.svm_residuals import svm_residuals
@@ -27,6 +27,8 @@ DIMENSION = 640
 GIB = 2**30
 BURST = 0.1
 """Seconds that one timing takes at least: short calls are repeated, as in timeit."""
+SLOW = 5.0
+"""Seconds from which on a contestant's call is timed once only."""
 POWER = {"structured": 1.5}  # of the number of variables, to foretell a call; dense solvers: 3
 OURS = "structured"
 
@@ -50,10 +52,27 @@ def forward(solve: Solve, features: Tensor) -> Tensor:
 def forward_backward(solve: Solve, features: Tensor) -> Tensor:
     """Gradient of the features, for a fixed gradient of the dual variables."""
     features = features.detach().requires_grad_()
-    alpha = solve(features)
+    return _backward(solve(features), features)
+
+
+def _backward(alpha: Tensor, features: Tensor) -> Tensor:
     weights = torch.linspace(-1, 1, alpha.numel(), dtype=alpha.dtype, device=alpha.device).view_as(alpha)
-    (gradient,) = torch.autograd.grad((alpha * weights).sum(), features)
-    return gradient
+    return torch.autograd.grad((alpha * weights).sum(), features)[0]
+
+
+def once(solve: Solve, features: Tensor) -> tuple[dict[str, Timing], Tensor]:
+    """One call, forward and backward timed; and the dual variables."""
+    features = features.detach().requires_grad_()
+    alpha: list[Tensor] = []
+    timing = {
+        name: time_in_turn({name: run}, rounds=1, warm_ups=0)[name].seconds[0]
+        for name, run in (
+            ("forward", lambda: alpha.append(solve(features))),
+            ("backward", lambda: _backward(alpha[0], features)),
+        )
+    }
+    both = {"forward": (timing["forward"],), "forward_backward": (sum(timing.values()),)}
+    return {name: Timing(seconds) for name, seconds in both.items()}, alpha[0].detach()
 
 
 class Forecast:
@@ -88,36 +107,48 @@ def measure(
 ) -> dict[str, Any]:
     """Time one problem shape; every contestant's facts, or why it was skipped."""
     features, labels = features_and_labels(ways, shots, episodes, device)
-    rows, facts, solves = len(labels), {}, {}
-    cell = f"{ways}-way {shots}-shot x {episodes}"
+    rows, facts, solves, first = len(labels), {}, {}, {}
     for name in names:
         reason = forecast.objection(name, rows, ways, episodes)
         if reason is None:
             try:
                 solve = SOLVERS[name](labels, ways)
-                first = time_in_turn({name: partial(forward_backward, solve, features)}, rounds=1, warm_ups=0)[name]
+                first[name], alpha = once(solve, features)
             except (RuntimeError, MemoryError, ArithmeticError) as error:  # how peers give up
                 reason = f"failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
             else:
-                forecast.note(name, rows * ways, episodes, first.median)
+                forecast.note(name, rows * ways, episodes, first[name]["forward_backward"].median)
                 solves[name] = solve
-                facts[name] = {"forward_backward": first, "residuals": residuals(solve, features, labels)}
+                facts[name] = {"residuals": residuals(alpha, features, labels)}
         if reason is not None:
-            print(f"skipped: {name} at {cell} {reason}")
+            print(f"skipped: {name} at {ways}-way {shots}-shot x {episodes} {reason}")
             facts[name] = {"skipped": reason}
-    first = {name: facts[name]["forward_backward"].median for name in solves}
-    repeats = {name: max(1, min(50, int(BURST / seconds))) for name, seconds in first.items()}
-    slowest = max(first.values(), default=0.0)
-    rounds = 7 if slowest < 0.5 else 5 if slowest < 3 else 3 if slowest < 15 else 1
     for kind, run in (("forward", forward), ("forward_backward", forward_backward)):
-        calls = {name: partial(_several, repeats[name], run, solve, features) for name, solve in solves.items()}
-        timings = time_in_turn(calls, rounds=rounds, warm_ups=int(slowest < 15))
-        for name, timing in timings.items():
-            facts[name][kind] = timing.facts(episodes * repeats[name]) | {"call_s": timing.median / repeats[name]}
-            if OURS in timings:
-                items = (repeats[name], repeats[OURS])
-                facts[name][kind]["times_structured"] = ratio(timing, timings[OURS], items)
+        seconds = {name: timings[kind].median for name, timings in first.items()}
+        for name, timing in _timings(run, solves, features, seconds).items():
+            facts[name][kind] = timing
     return {"ways": ways, "shots": shots, "episodes": episodes, "variables": rows * ways, "solvers": facts}
+
+
+def _timings(
+    run: Callable[[Solve, Tensor], Tensor], solves: dict[str, Solve], features: Tensor, first: dict[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Seconds a call, in turn; a contestant whose first call was slow is not asked again."""
+    quick = {name: solve for name, solve in solves.items() if first[name] < SLOW or name == OURS}
+    repeats = {name: max(1, min(50, int(BURST / first[name]))) for name in solves}
+    slowest = max((first[name] for name in quick), default=0.0)
+    calls = {name: partial(_several, repeats[name], run, solve, features) for name, solve in quick.items()}
+    rounds = 7 if slowest < 0.5 else 3
+    timings = time_in_turn(calls, rounds=rounds, warm_ups=int(slowest < SLOW)) if calls else {}
+    found = {}
+    for name in solves:
+        timing = timings.get(name, Timing((first[name],) * rounds))
+        calls_each = repeats[name] if name in timings else 1
+        found[name] = timing.facts(len(features) * calls_each) | {"call_s": timing.median / calls_each}
+        found[name]["rounds"] = rounds if name in timings else 1
+        if OURS in timings:
+            found[name]["times_structured"] = ratio(timing, timings[OURS], (calls_each, repeats[OURS]))
+    return found
 
 
 def _several(calls: int, run: Callable[[Solve, Tensor], Tensor], solve: Solve, features: Tensor) -> None:
@@ -125,13 +156,12 @@ def _several(calls: int, run: Callable[[Solve, Tensor], Tensor], solve: Solve, f
         run(solve, features)
 
 
-def residuals(solve: Solve, features: Tensor, labels: Tensor) -> dict[str, float]:
+def residuals(alpha: Tensor, features: Tensor, labels: Tensor) -> dict[str, float]:
     """Largest primal residual, dual residual and gap over the episodes."""
-    alpha = forward(solve, features).detach().double()
     rows = features.double()
     kernel = rows @ rows.mT + REGULARIZATION * torch.eye(len(labels), dtype=rows.dtype, device=rows.device)
     price = kernel.new_full((len(kernel),), C)
-    found: Residuals = svm_residuals(kernel, price, labels.expand(len(kernel), -1), alpha)
+    found: Residuals = svm_residuals(kernel, price, labels.expand(len(kernel), -1), alpha.double())
     return {name: float(value.amax()) for name, value in found._asdict().items()}
 
 
