@@ -133,7 +133,7 @@ def peers_notes() -> list[str]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Both stages, then the parts of a step."""
     device = torch.device(options.device)
-    notes, load = peers_notes(), [os.getloadavg()[0]]
+    began, notes, load = provenance(device), peers_notes(), os.getloadavg()[0]  # of the code as it was loaded
     given = setting(20 if options.quick else 200, device, options.workers)
     widths = (8, 8, 8, 8) if options.quick else (64, 160, 320, 640)
     fed, batches = options.fed_episodes or (8 if device.type == "cuda" else 1), 2 if options.quick else options.batches
@@ -155,8 +155,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "benchmark": "pipeline",
         "quick": options.quick,
-        "provenance": provenance(device),
-        "load_average": [*load, os.getloadavg()[0]],  # processes that wanted a core, before and after
+        "provenance": began,
+        "load_average": [load, os.getloadavg()[0]],  # processes that wanted a core, before and after
         "cores": os.cpu_count(),
         "workers_of_peers": options.workers,
         "precision": "bf16-mixed" if device.type == "cuda" else "32-true",

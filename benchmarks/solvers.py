@@ -64,15 +64,13 @@ def once(solve: Solve, features: Tensor) -> tuple[dict[str, Timing], Tensor]:
     """One call, forward and backward timed; and the dual variables."""
     features = features.detach().requires_grad_()
     alpha: list[Tensor] = []
-    timing = {
-        name: time_in_turn({name: run}, rounds=1, warm_ups=0)[name].seconds[0]
-        for name, run in (
-            ("forward", lambda: alpha.append(solve(features))),
-            ("backward", lambda: _backward(alpha[0], features)),
-        )
-    }
-    both = {"forward": (timing["forward"],), "forward_backward": (sum(timing.values()),)}
-    return {name: Timing(seconds) for name, seconds in both.items()}, alpha[0].detach()
+
+    def seconds(run: Callable[[], object]) -> float:
+        return time_in_turn({"once": run}, rounds=1, warm_ups=0)["once"].median
+
+    there = seconds(lambda: alpha.append(solve(features)))
+    back = seconds(lambda: _backward(alpha[0], features))
+    return {"forward": Timing((there,)), "forward_backward": Timing((there + back,))}, alpha[0].detach()
 
 
 class Forecast:
@@ -134,18 +132,18 @@ def _timings(
     run: Callable[[Solve, Tensor], Tensor], solves: dict[str, Solve], features: Tensor, first: dict[str, float]
 ) -> dict[str, dict[str, Any]]:
     """Seconds a call, in turn; a contestant whose first call was slow is not asked again."""
-    quick = {name: solve for name, solve in solves.items() if first[name] < SLOW or name == OURS}
+    quick = {name: solve for name, solve in solves.items() if first[name] < SLOW}
     repeats = {name: max(1, min(50, int(BURST / first[name]))) for name in solves}
     slowest = max((first[name] for name in quick), default=0.0)
     calls = {name: partial(_several, repeats[name], run, solve, features) for name, solve in quick.items()}
     rounds = 7 if slowest < 0.5 else 3
-    timings = time_in_turn(calls, rounds=rounds, warm_ups=int(slowest < SLOW)) if calls else {}
+    timings = time_in_turn(calls, rounds=rounds, warm_ups=1) if calls else {}
+    timings |= {name: Timing((first[name],) * rounds) for name in solves if name not in quick}
     found = {}
-    for name in solves:
-        timing = timings.get(name, Timing((first[name],) * rounds))
-        calls_each = repeats[name] if name in timings else 1
+    for name, timing in timings.items():
+        calls_each = repeats[name]
         found[name] = timing.facts(len(features) * calls_each) | {"call_s": timing.median / calls_each}
-        found[name]["rounds"] = rounds if name in timings else 1
+        found[name]["rounds"] = rounds if name in quick else 1
         if OURS in timings:
             found[name]["times_structured"] = ratio(timing, timings[OURS], (calls_each, repeats[OURS]))
     return found
@@ -223,6 +221,7 @@ def main() -> None:
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--plot", help="draw time against variables into this file")
     parser.add_argument("--quick", action="store_true", help="5 and 20 ways, 1 and 5 shots, 1 and 8 episodes")
+    parser.add_argument("--episodes", type=int, nargs="+", default=EPISODES, help="episodes a call")
     parser.add_argument("--limit", type=float, default=60, help="seconds that one call may take")
     parser.add_argument("--memory", type=float, default=6, help="GiB that one call may take")
     parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
@@ -236,19 +235,17 @@ def main() -> None:
     shapes = [(w, s) for w in WAYS for s in SHOTS if not options.quick or (w <= 20 and s <= 5)]
     cells = []
     for ways, shots in sorted(shapes, key=lambda shape: shape[0] ** 2 * shape[1]):
-        for episodes in EPISODES[: 2 if options.quick else None]:
+        for episodes in options.episodes[: 2 if options.quick else None]:
             cell = measure(ways, shots, episodes, names, forecast, device)
             for name, facts in cell["solvers"].items():
                 if "forward_backward" in facts and cell["variables"] >= 400 and (name == OURS or episodes == 1):
                     facts["peak_memory_mib"] = peak_memory(name, ways, shots, episodes, device)
             cells.append(cell)
             print("  ".join(row(cell)), flush=True)
-    head = ["forward + backward, ms", "variables", *SOLVERS]
-    print_table(head, [row(cell) for cell in cells])
-    if options.json:
-        write_json(
-            options.json, {**provenance(device), "dimension": DIMENSION, "limit_s": options.limit, "cells": cells}
-        )
+            if options.json:  # after every cell: a run cut short has its results too
+                facts = {"dimension": DIMENSION, "limit_s": options.limit, "memory_gib": options.memory, "cells": cells}
+                write_json(options.json, {**provenance(device), **facts})
+    print_table(["forward + backward, ms", "variables", *SOLVERS], [row(cell) for cell in cells])
     if options.plot:
         from benchmarks.solver_plot import draw
 

@@ -1,5 +1,6 @@
 """What a user writes down: the recipe of a training, and the hardware to run it on."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -142,7 +143,7 @@ class Hardware:
         from lightning_fabric import Fabric  # takes seconds to import, and --help does not need it
 
         try:
-            return Fabric(
+            fabric = Fabric(
                 accelerator=self.accelerator,
                 devices=self.devices,
                 num_nodes=self.num_nodes,
@@ -151,6 +152,10 @@ class Hardware:
             )
         except (ValueError, RuntimeError, ImportError) as error:
             raise UserError(f"this machine cannot run with the accelerator asked for: {error}") from error
+        most = max(2, os.cpu_count() or 1)
+        if fabric.device.type == "cpu" and self.devices > most:  # Fabric would start them all
+            raise UserError(f"devices must be at most {most} on this machine's CPU, got {self.devices}")
+        return fabric
 
     def prepare(self, learner: MetaLearner) -> None:
         """Memory format and compilation, in place; names and values of the weights stay as they are."""

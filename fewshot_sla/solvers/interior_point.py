@@ -8,11 +8,13 @@ from fewshot_sla.solvers.dual_state import State, largest
 from fewshot_sla.solvers.face import solve_on_face
 from fewshot_sla.solvers.newton import fixed_point
 
-ITERATIONS = 80
+ITERATIONS = 100
 CENTRING = 0.1
 """Each step aims at this part of the current mean complementarity."""
-PRECISE = 1e-14
-"""Mean complementarity and stationarity, relative to the size of their terms, at which to stop."""
+COMPLEMENTARY = 1e-20
+"""Mean complementarity, relative to its terms, at which to stop: its root is the error at a weakly active bound."""
+STATIONARY = 1e-14
+"""The same for stationarity."""
 STUCK = 1e-6
 """A step of this length or less is the last."""
 TO_THE_BORDER = 0.99
@@ -46,8 +48,8 @@ def interior_point(
     for _ in range(ITERATIONS):
         complementarity = (slack * multiplier).mean((-2, -1), keepdim=True)
         stationarity = hessian @ a - linear + multiplier + nu
-        unfinished = (complementarity > PRECISE * scale * largest(a)) | (largest(stationarity) > PRECISE * scale)
-        moving = moving & unfinished
+        open_gap = complementarity > COMPLEMENTARY * scale * largest(a)
+        moving = moving & (open_gap | (largest(stationarity) > STATIONARY * scale))
         if not bool(moving.any()):
             break
         state.iterations += moving[:, 0, 0].long()

@@ -9,7 +9,7 @@ from fewshot_sla.solvers.face import solve_on_face
 
 EXACT = 1e-13
 """Fixed-point residual, relative to the largest variable, at which an episode is done."""
-CLOSE = 1e-9
+CLOSE = 1e-11
 """The same for an episode whose last Newton step did not halve it: there, rounding has the last word."""
 
 

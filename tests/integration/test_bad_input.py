@@ -36,6 +36,7 @@ MISTAKES = {
     "channels": (["--data.channels=3"], "set backbone in_channels to 3"),
     "images too small": (["--data.height=8", "--data.width=8"], "at least 16x16"),
     "uneven sharing": (["--episodes_per_step=3", "--episodes_per_forward=2"], "must be a multiple"),
+    "more processes than cores": (["--devices=5000"], "devices must be at most"),
     "no such device": (["--accelerator=nothing"], "accelerator"),
     "learning rate below zero": (["--optimizer.lr=-1"], "optimizer or schedule: Invalid learning rate"),
     "schedule that makes no sense": (["--schedule.milestones=[1]", "--schedule.factors=[]"], "milestones"),
