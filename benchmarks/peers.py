@@ -1,14 +1,13 @@
 """The peers as they start today: learn2learn without gym's notice, easyfsl under a torch whose Sampler is an object."""
 
-import contextlib
+import functools
 import importlib
 import inspect
-import io
-import warnings
-from types import ModuleType
 
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
+
+from episodes.optional import learn2learn
 
 EASYFSL_SHIM = (
     "easyfsl 1.5's TaskSampler calls super().__init__(data_source=None); the Sampler of this torch takes no such "
@@ -39,13 +38,6 @@ class TensorImages(Dataset):
         return self.labels
 
 
-def learn2learn() -> ModuleType:
-    """The package; its import prints a notice about gym, which has nothing to do with what is measured."""
-    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module("learn2learn")
-
-
 def learn2learn_dataset(images: TensorImages) -> Dataset:
     """MetaDataset with its bookkeeping handed over, so that it is not built in the timed part."""
     numbers: dict[int, list[int]] = {}
@@ -56,6 +48,7 @@ def learn2learn_dataset(images: TensorImages) -> Dataset:
     )
 
 
+@functools.cache  # asked again, the shim is in place already and would seem not to be needed
 def easyfsl_sampler_class() -> tuple[type, bool]:
     """easyfsl's TaskSampler, and whether the shim (see ``EASYFSL_SHIM``) was needed."""
     needed = "data_source" not in inspect.signature(Sampler.__init__).parameters
@@ -64,5 +57,5 @@ def easyfsl_sampler_class() -> tuple[type, bool]:
         def ignore_data_source(self: Sampler, data_source: object = None) -> None:
             """Take what older versions of torch took."""
 
-        Sampler.__init__ = ignore_data_source  # type: ignore[method-assign]
+        Sampler.__init__ = ignore_data_source  # type: ignore[method-assign, assignment]
     return importlib.import_module("easyfsl.samplers").TaskSampler, needed

@@ -7,6 +7,8 @@ memory limit are skipped with a line. Residuals are computed from the returned p
 """
 
 import argparse
+import contextlib
+import importlib.metadata
 import resource
 import subprocess
 import sys
@@ -105,7 +107,10 @@ def measure(
 ) -> dict[str, Any]:
     """Time one problem shape; every contestant's facts, or why it was skipped."""
     features, labels = features_and_labels(ways, shots, episodes, device)
-    rows, facts, solves, first = len(labels), {}, {}, {}
+    rows = len(labels)
+    facts: dict[str, dict[str, Any]] = {}
+    solves: dict[str, Solve] = {}
+    first: dict[str, dict[str, Timing]] = {}
     for name in names:
         reason = forecast.objection(name, rows, ways, episodes)
         if reason is None:
@@ -199,6 +204,15 @@ def installed(device: torch.device) -> Iterator[str]:
             yield name
 
 
+def peer_versions() -> dict[str, str]:
+    """Versions of the contestants that provenance does not list."""
+    found = {}
+    for package in ("proxsuite", "cvxpylayers", "diffcp"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
 def row(cell: dict[str, Any]) -> list[str]:
     """A line of the printed table."""
     line = [f"{cell['ways']}-way {cell['shots']}-shot x {cell['episodes']}", str(cell["variables"])]
@@ -243,8 +257,8 @@ def main() -> None:
             cells.append(cell)
             print("  ".join(row(cell)), flush=True)
             if options.json:  # after every cell: a run cut short has its results too
-                facts = {"dimension": DIMENSION, "limit_s": options.limit, "memory_gib": options.memory, "cells": cells}
-                write_json(options.json, {**provenance(device), **facts})
+                settings = {"dimension": DIMENSION, "limit_s": options.limit, "memory_gib": options.memory}
+                write_json(options.json, {**provenance(device), "peers": peer_versions(), **settings, "cells": cells})
     print_table(["forward + backward, ms", "variables", *SOLVERS], [row(cell) for cell in cells])
     if options.plot:
         from benchmarks.solver_plot import draw

@@ -1,11 +1,6 @@
 """Exchange with learn2learn: our images as its MetaDataset, and its tasks as our episodes."""
 
-import contextlib
-import functools
-import importlib
-import io
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +12,7 @@ from episodes.errors import UserError
 from episodes.image_augmentation import ImageAugmentation, NoAugmentation
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
+from episodes.optional import learn2learn
 
 
 class Tasks(Protocol):
@@ -46,7 +42,7 @@ def to_learn2learn(images: LabelledImages, normalization: Normalization | None =
     by_class: dict[int, list[int]] = {}
     for number, label in enumerate(labels):
         by_class.setdefault(label, []).append(number)
-    return _learn2learn().data.MetaDataset(
+    return learn2learn().data.MetaDataset(
         _Items(images, labels, normalization),
         labels_to_indices=dict(sorted(by_class.items())),
         indices_to_labels=dict(enumerate(labels)),
@@ -198,14 +194,3 @@ def _check_counts(classes: list[int], counts: list[int], spec: EpisodeSpec, numb
             f"learn2learn task {number}: class {label} has {count} images{uneven}; {spec} needs {need} of every class: "
             f"KShots(data, {need})"
         )
-
-
-@functools.cache
-def _learn2learn() -> ModuleType:
-    """The package; imported when it is used, for that takes seconds."""
-    try:
-        # It imports gym, which writes a notice that it is unmaintained; that is of no concern here.
-        with contextlib.redirect_stderr(io.StringIO()):
-            return importlib.import_module("learn2learn")
-    except ImportError as error:
-        raise UserError(f"exchange with learn2learn needs it ({error}): pip install learn2learn") from None

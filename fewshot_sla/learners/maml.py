@@ -1,11 +1,7 @@
 """MAML: all weights are adapted to the support of an episode by a few steps of gradient descent."""
 
-import contextlib
 import functools
-import importlib
-import io
 from collections import OrderedDict
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from episodes.episode import EpisodeBatch
 from episodes.errors import UserError
+from episodes.optional import learn2learn
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.learners.base import MetaLearner
 
@@ -63,7 +60,7 @@ class MAML(MetaLearner):
                 raise UserError(f"MAML {name} must be at least {least}, got {value}")
         if not adaptation_lr > 0:
             raise UserError(f"MAML adaptation_lr must be positive, got {adaptation_lr}")
-        _learn2learn()  # say now that it is missing, not in the first step
+        learn2learn()  # say now that it is missing, not in the first step
         self.ways = ways
         self.adaptation_steps = adaptation_steps
         self.adaptation_lr = adaptation_lr
@@ -104,7 +101,7 @@ class MAML(MetaLearner):
         """Adapt to one episode and score its queries."""
         keep_graph = self.training and torch.is_grad_enabled()
         with torch.enable_grad():  # adapting takes gradients whatever the caller does with the result
-            adapted = _learn2learn().algorithms.MAML(
+            adapted = learn2learn().algorithms.MAML(
                 self.network,
                 lr=self.adaptation_lr,
                 first_order=self.first_order or not keep_graph,
@@ -149,14 +146,3 @@ def _batch_norm(
 
 def _at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-@functools.cache
-def _learn2learn() -> ModuleType:
-    """The package; imported when it is used, for that takes seconds."""
-    try:
-        # It imports gym, which writes a notice that it is unmaintained; that is of no concern here.
-        with contextlib.redirect_stderr(io.StringIO()):
-            return importlib.import_module("learn2learn")
-    except ImportError as error:
-        raise UserError(f"MAML needs learn2learn ({error}): pip install learn2learn") from None

@@ -40,13 +40,11 @@ def project(
     Sorting finds tau exactly: Held, Wolfe and Crowder 1974; Duchi et al. 2008, figure 1.
     """
     own = z.gather(-1, rows.label)
-    # Where the own class just meets its bound, do the others take up all of it?
-    capped = (own - rows.bound - z).clamp_min(0).sum(-1, keepdim=True) > rows.bound
+    # Where the own class just meets its bound, do the others take up all of it? If not it is bound too.
+    inside = (own - rows.bound - z).clamp_min(0).sum(-1, keepdim=True) <= rows.bound
     terms = z.scatter(-1, rows.label, -torch.inf).sort(-1).values  # the own class first, then the others, ascending
-    terms[..., :1] = torch.where(capped, rows.bound, own)
-    total = terms.cumsum(-1)
-    size = rows.counter + ~capped
-    # The k-th smallest is free if it lies below the row constant that the k smallest make.
-    last = (terms * size < total)[..., 1:].sum(-1, keepdim=True)
-    shifted = z - total.gather(-1, last) / size.gather(-1, last)
+    terms[..., :1] = torch.where(inside, own, rows.bound)
+    constant = terms.cumsum(-1) / (rows.counter + inside)  # tau, were only the k smallest others free, k = 0..W-1
+    last = (terms < constant)[..., 1:].sum(-1, keepdim=True)  # the k-th is free if it lies below that
+    shifted = z - constant.gather(-1, last)
     return torch.minimum(shifted, rows.upper), shifted < rows.upper

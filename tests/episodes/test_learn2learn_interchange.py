@@ -14,8 +14,9 @@ from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
 from episodes.image_augmentation import CropFlipJitter
 from episodes.images import LabelledImages
-from episodes.learn2learn_interchange import _learn2learn, episodes_from_learn2learn, to_learn2learn
+from episodes.learn2learn_interchange import episodes_from_learn2learn, to_learn2learn
 from episodes.normalization import Normalization
+from episodes.optional import learn2learn
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import ProtoNetHead
@@ -46,7 +47,7 @@ def numbered_images() -> LabelledImages:
 
 
 def task_set(dataset: Any, *, num_tasks: int = 20, relabel: bool = True) -> Any:
-    l2l = _learn2learn()
+    l2l = learn2learn()
     transforms = l2l.data.transforms
     chosen = [transforms.NWays(dataset, SPEC.n_way), transforms.KShots(dataset, SPEC.images_per_class)]
     chosen.append(transforms.LoadData(dataset))
@@ -64,7 +65,7 @@ def numbers_of(images: Tensor) -> Tensor:
 def test_a_meta_dataset_is_what_learn2learn_would_have_built() -> None:
     images = numbered_images()
     ours = to_learn2learn(images)
-    theirs = _learn2learn().data.MetaDataset(ours.dataset)  # reads every item
+    theirs = learn2learn().data.MetaDataset(ours.dataset)  # reads every item
     assert len(ours) == 80
     assert {label: sorted(rows) for label, rows in theirs.labels_to_indices.items()} == ours.labels_to_indices
     assert dict(theirs.indices_to_labels) == ours.indices_to_labels
@@ -183,9 +184,9 @@ def test_tasks_that_do_not_fit_are_one_clear_line(tasks: list, says: str) -> Non
 
 def test_without_learn2learn_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "learn2learn", None)
-    _learn2learn.cache_clear()
+    learn2learn.cache_clear()
     try:
         with pytest.raises(UserError, match="pip install learn2learn"):
             to_learn2learn(numbered_images())
     finally:
-        _learn2learn.cache_clear()
+        learn2learn.cache_clear()

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from episodes import EpisodeBatch, EpisodeSpec, Normalization, Rotation
 from episodes.errors import UserError
+from episodes.optional import learn2learn
 from episodes.source import EpisodeSource
 from fewshot_sla.backbones import Backbone, Conv4
 from fewshot_sla.evaluation.protocol import evaluate
@@ -221,9 +222,7 @@ def test_impossible_settings_are_refused(settings: dict, message: str) -> None:
 
 
 def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fewshot_sla.learners import maml
-
-    maml._learn2learn.cache_clear()
+    learn2learn.cache_clear()
     monkeypatch.setitem(sys.modules, "learn2learn", None)
     with pytest.raises(UserError, match="pip install learn2learn"):
         learner()
