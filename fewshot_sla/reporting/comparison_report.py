@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from rich.table import Table
 
 from fewshot_sla.engine.results import Result
@@ -61,52 +62,59 @@ def warnings_about(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def draw_comparison(path: Path, comparisons: Sequence[Comparison]) -> None:
-    """Accuracies with their intervals side by side, a group a protocol; and the paired difference."""
-    names = run_names(comparisons[0])
-    bars = [(f"{names[0]}, {r.inference}", "results_a", r.inference) for r in comparisons[0].results_a]
-    bars += [(f"{names[1]}, {r.inference}", "results_b", r.inference) for r in comparisons[0].results_b]
-    width = 0.8 / len(bars)
-    with picture(path, 10, 4) as figure:
-        accuracy, difference = figure.subplots(1, 2, width_ratios=[2, 1])
-        result = comparisons[0].primary_a
-        figure.suptitle(f"{result.dataset}/{result.split}, {result.episodes} episodes")
-        for position, (label, side, inference) in enumerate(bars):
-            found = [_find(getattr(comparison, side), inference) for comparison in comparisons]
-            places = [group + (position - (len(bars) - 1) / 2) * width for group in range(len(found))]
-            means = [100 * r.accuracy if r else 0.0 for r in found]
-            accuracy.bar(
-                places,
-                means,
-                width * 0.95,
-                yerr=[100 * r.ci95 if r else 0.0 for r in found],
-                label=label,
-                color=COLORS[position % len(COLORS)],
-                capsize=3,
-            )
-            for place, mean in zip(places, means, strict=True):
-                accuracy.text(place, mean - 1.5, f"{mean:.1f}", ha="center", va="top", fontsize=8, color="white")
-        lowest = min(r.accuracy for c in comparisons for r in (*c.results_a, *c.results_b))
-        accuracy.set_ylim(max(0.0, 100 * lowest - 15), 101)
-        accuracy.set_ylabel("accuracy, % (95 % interval over episodes)")
-        accuracy.legend(fontsize=8, loc="lower right")
-        groups = [f"{c.primary_a.n_way}-way {c.primary_a.k_shot}-shot" for c in comparisons]
-        accuracy.set_xticks(range(len(groups)), groups)
+    """Accuracies with their intervals, a group a protocol, and beside them the paired differences.
 
-        for shift, kind, field in ((-0.1, "over episodes", "ci95"), (0.1, "over classes", "class_ci95")):
-            difference.errorbar(
-                [group + shift for group in range(len(comparisons))],
-                [100 * c.paired.difference for c in comparisons],
-                yerr=[100 * getattr(c.paired, field) for c in comparisons],
-                fmt="o",
-                capsize=4,
-                label=kind,
-                color=COLORS[0] if shift < 0 else COLORS[1],
-            )
-        difference.axhline(0, color="grey", linewidth=1)
-        difference.set_xticks(range(len(groups)), groups)
-        difference.set_xlim(-0.5, len(groups) - 0.5)
-        difference.set_ylabel("paired difference B - A, points")
-        difference.legend(fontsize=8, title="95 % interval", title_fontsize=8)
+    Points and not bars: the axis does not begin at zero.
+    """
+    first = comparisons[0].primary_a
+    with picture(path, 10, 4.2) as figure:
+        accuracies, differences = figure.subplots(1, 2, width_ratios=[2, 1])
+        figure.suptitle(f"{first.dataset}/{first.split}, {first.episodes} episodes")
+        _draw_accuracies(accuracies, comparisons)
+        _draw_differences(differences, comparisons)
+        groups = [f"{c.primary_a.n_way}-way {c.primary_a.k_shot}-shot" for c in comparisons]
+        for axes in (accuracies, differences):
+            axes.set_xticks(range(len(groups)), groups)
+            axes.set_xlim(-0.5, len(groups) - 0.5)
+            axes.grid(axis="y", alpha=0.3)
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
+
+
+def _draw_accuracies(axes: Axes, comparisons: Sequence[Comparison]) -> None:
+    names = run_names(comparisons[0])
+    series = [(f"{names[0]}, {r.inference}", "results_a", r.inference) for r in comparisons[0].results_a]
+    series += [(f"{names[1]}, {r.inference}", "results_b", r.inference) for r in comparisons[0].results_b]
+    for number, (label, side, inference) in enumerate(series):
+        shift = 0.22 * (number - (len(series) - 1) / 2)
+        points = [
+            (group + shift, 100 * found.accuracy, 100 * found.ci95)
+            for group, comparison in enumerate(comparisons)
+            if (found := _find(getattr(comparison, side), inference))
+        ]
+        _points(axes, points, label, COLORS[number % len(COLORS)])
+        for x, y, _ in points:
+            axes.annotate(f"{y:.1f}", (x, y), (7, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_ylabel("accuracy, % (95 % interval over episodes)")
+
+
+def _draw_differences(axes: Axes, comparisons: Sequence[Comparison]) -> None:
+    for shift, label, field, color in (
+        (-0.1, "over episodes", "ci95", COLORS[0]),
+        (0.1, "over classes", "class_ci95", COLORS[1]),
+    ):
+        points = [
+            (group + shift, 100 * c.paired.difference, 100 * getattr(c.paired, field))
+            for group, c in enumerate(comparisons)
+        ]
+        _points(axes, points, label, color)
+    axes.axhline(0, color="grey", linewidth=1)
+    axes.set_ylabel("paired difference B - A, points (95 %)")
+
+
+def _points(axes: Axes, points: Sequence[tuple[float, float, float]], label: str, color: str) -> None:
+    """Means with their intervals: (place, mean, half-width)."""
+    places, means, widths = zip(*points, strict=True)
+    axes.errorbar(places, means, yerr=widths, fmt="o", capsize=4, label=label, color=color)
 
 
 def run_names(comparison: Comparison) -> tuple[str, str]:
