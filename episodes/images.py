@@ -46,6 +46,9 @@ class LabelledImages:
                 f"{self.name}: labels must be int64 [{len(self.images)}], "
                 f"not {self.labels.dtype} {list(self.labels.shape)}"
             )
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = next(name for name in self.class_names if self.class_names.count(name) > 1)
+            raise UserError(f"{self.name}: two classes are called {twice!r}")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
             raise UserError(
                 f"{self.name}: labels reach from {int(self.labels.min())} to {int(self.labels.max())}, "

@@ -18,6 +18,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run_a", type=str, help="Run folder of the baseline.")
     parser.add_argument("run_b", type=str, help="Run folder of what is held against it.")
     parser.add_argument("--split", type=str, default="test", help="Split that both were tested on.")
+    for letter in "ab":
+        parser.add_argument(
+            f"--inference_{letter}",
+            type=str,
+            default=None,
+            help=f"Inference of run {letter.upper()} to compare, single or aggregated; by default the one that "
+            "chose its best checkpoint.",
+        )
     parser.add_argument(
         "--picture", type=str, default=None, help="PNG to write; by default comparison.png in run folder B."
     )
@@ -30,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.reporting.tables import show
 
     a, b = RunFolder(options.run_a), RunFolder(options.run_b)
-    comparisons = compare_runs(a, b, options.split)
+    comparisons = compare_runs(a, b, options.split, options.inference_a, options.inference_b)
     picture = Path(options.picture) if options.picture else b.path / "comparison.png"
     draw_comparison(picture, comparisons)
     show(comparison_table(comparisons), *warnings_about(comparisons), f"picture: {picture}")

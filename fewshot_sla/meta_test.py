@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from episodes.datasets.base import load_split
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
 from episodes.placement import place
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.reporting.tables import results_table, show
 
     run = load_trained(RunFolder(options.run_folder))
-    images = run.recipe.data.load(test.split)
+    images = load_split(run.recipe.data, test.split)
     for spec in test.specs():
         run.source(images, spec, test.seed)  # what cannot be drawn is said before anything is computed
     fabric = hardware.fabric()
@@ -90,14 +91,21 @@ def main(arguments: Sequence[str]) -> int:
                 range(test.episodes),
                 progress.count,
             )
-        tested = summarize(outcomes, source.images, source.sampler.spec, test.seed)
+        tested = summarize(
+            outcomes,
+            source.images,
+            source.sampler.spec,
+            test.seed,
+            primary=run.recipe.objective.primary,
+            step=int(run.best["step"]),
+        )
         if fabric.is_global_zero:
-            name = f"{test.split}_{source.sampler.spec.k_shot}shot"
+            name = tested[0][0].test_name
             details = test_details(run, hardware, fabric, {name: time.monotonic() - began})
             save_results(run.folder, tested, source.images, details)
         summary += [result for result, _ in tested]
     if fabric.is_global_zero:
-        draw_one_episode(run, run.folder, sources[0])
+        draw_one_episode(run, run.folder, sources[0], fabric.autocast)
         show(results_table(summary, f"{run.folder.path} on {images.name}"))
     return OK
 

@@ -19,10 +19,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = recipe_parser()
     options = configuration.parse(parser, arguments)
     folder = RunFolder(options.run_folder)
-    if options.resume and options.config is None and folder.holds_run:
+    if options.resume and options.config is None:
+        folder.require()
         options = configuration.parse(parser, ["--config", str(folder.config), *arguments])
     resolved = _resolved(parser, options)
     resuming = options.resume and folder.holds_run
+    if resuming and not folder.last.exists():
+        raise UserError(f"{folder.last}: the checkpoint to resume from is gone; start anew in another --run_folder")
     if resuming:
         _check_same_recipe(folder, resolved)
     with seeded(options.seed):  # initial weights

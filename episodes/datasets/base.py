@@ -1,7 +1,9 @@
 """The contract of a data set: a name, and one LabelledImages a split, loaded when asked for."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
+from episodes.errors import UserError
 from episodes.images import LabelledImages
 
 
@@ -24,3 +26,18 @@ class DataSource(ABC):
         Raises:
             UserError: if the split or its files are not there, with what to do about it.
         """
+
+
+def load_split(source: DataSource, split: str) -> LabelledImages:
+    """The images of a split, called ``NAME/SPLIT`` whatever the source calls them: results go by that name.
+
+    Raises:
+        UserError: as the source does; and if what it gives is not LabelledImages.
+    """
+    images = source.load(split)
+    if not isinstance(images, LabelledImages):
+        raise UserError(f"{type(source).__name__}.load must give LabelledImages, not {type(images).__name__}")
+    name = f"{source.name}/{split}"
+    if images.name == name:
+        return images
+    return replace(images, name=name, known_fingerprint=images.fingerprint)

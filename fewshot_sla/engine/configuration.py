@@ -54,6 +54,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
         raise UserError(_explain(str(error), parser)) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"a configuration file is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def join_lists(arguments: Sequence[str], option: str) -> list[str]:
@@ -61,11 +63,17 @@ def join_lists(arguments: Sequence[str], option: str) -> list[str]:
 
     >>> join_lists(["run", "--k_shot", "1", "5", "--seed", "3"], "--k_shot")
     ['run', '--k_shot=[1,5]', '--seed', '3']
+    >>> join_lists(["--k_shot=1,5"], "--k_shot")
+    ['--k_shot=[1,5]']
     """
     joined: list[str] = []
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
+        if word.startswith(f"{option}=") and "[" not in word:
+            word = f"{option}=[{word.removeprefix(f'{option}=')}]"
+        if word == option and rest and re.fullmatch(r"\d+(,\d+)+", rest[0]):
+            word = f"{option}=[{rest.pop(0)}]"
         if word == option and rest and rest[0].isdecimal():
             numbers = list(itertools.takewhile(str.isdecimal, rest))
             rest = rest[len(numbers) :]
@@ -86,7 +94,12 @@ def load(parser: ArgumentParser, path: Path) -> Namespace:
 
 def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
     """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
-    made = parser.instantiate(options)
+    try:
+        made = parser.instantiate(options)
+    except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"cannot build what the configuration describes: {error}") from error
     return group(**{name: made[name] for name in inspect.signature(group).parameters})
 
 

@@ -24,6 +24,10 @@ def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | No
     except (UserError, SolverError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return USER_ERROR
+    except OSError as error:  # a full disk, a folder that may not be written to
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+        return USER_ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED

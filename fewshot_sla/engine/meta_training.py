@@ -1,7 +1,9 @@
 """Meta-training as the training loop sees it, and what is checked before it starts."""
 
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import LBFGS
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from episodes.errors import UserError
 from episodes.images import LabelledImages
@@ -86,11 +88,22 @@ def rehearse(recipe: MetaTraining, source: EpisodeSource) -> None:
     """
     recipe.objective.transformations.check(*source.images.image_shape)
     with evaluation_mode(recipe.learner):
-        recipe.learner(recipe.objective.expand(source.batch([0])))
+        episodes = recipe.objective.expand(source.batch([0]))
+        logits = recipe.learner(episodes)
+    expected = [*episodes.query.shape[:2], episodes.ways]
+    if not isinstance(logits, Tensor) or list(logits.shape) != expected:
+        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"the learner must give logits [T, R, ways] = {expected}, it gave {got}")
+    if not bool(logits.isfinite().all()):
+        raise UserError("the learner gives NaN or infinite logits before any training")
     try:
-        recipe.schedule(recipe.optimizer(recipe.learner.parameters()))
+        optimizer = recipe.optimizer(recipe.learner.parameters())
+        schedule = recipe.schedule(optimizer)
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer or schedule: {error}") from error
+    for thing, kind in ((optimizer, LBFGS), (schedule, ReduceLROnPlateau)):
+        if isinstance(thing, kind):
+            raise UserError(f"{kind.__name__} does not go with steps on episodes; choose another one")
 
 
 def check_sharing(recipe: MetaTraining, processes: int) -> None:

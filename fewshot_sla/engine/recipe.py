@@ -84,6 +84,12 @@ class MetaTraining:
     validation_episodes: int = 200
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be counted to."""
+        for name in ("episodes_per_step", "episodes_per_forward", "validation_episodes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+
 
 DEFAULTS: dict[str, Any] = {
     "data": {"class_path": "episodes.datasets.Glyphs"},
@@ -150,7 +156,7 @@ class Hardware:
                 strategy=self.strategy,
                 precision=self.precision,
             )
-        except (ValueError, RuntimeError, ImportError) as error:
+        except (TypeError, ValueError, RuntimeError, ImportError) as error:
             raise UserError(f"this machine cannot run with the accelerator asked for: {error}") from error
         most = max(2, os.cpu_count() or 1)
         if fabric.device.type == "cpu" and self.devices > most:  # Fabric would start them all

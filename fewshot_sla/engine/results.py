@@ -21,7 +21,11 @@ from fewshot_sla.evaluation.statistics import interval_half_width
 
 @dataclass(frozen=True)
 class Result:
-    """Accuracy on many episodes by one inference; accuracy and half-width of the 95 % interval are fractions."""
+    """Accuracy on many episodes by one inference; accuracy and half-width of the 95 % interval are fractions.
+
+    ``primary`` marks the inference that the best checkpoint was chosen by, ``step`` is the step of its weights, and
+    ``fingerprint`` that of the images: a result of other weights or other images is never kept beside these.
+    """
 
     dataset: str
     split: str
@@ -33,6 +37,9 @@ class Result:
     inference: str
     accuracy: float
     ci95: float
+    primary: bool
+    step: int
+    fingerprint: str
 
     @property
     def protocol(self) -> tuple[str, str, int, int, int, int, int]:
@@ -40,14 +47,25 @@ class Result:
         return self.dataset, self.split, self.n_way, self.k_shot, self.n_query, self.episodes, self.seed
 
     @property
+    def test_name(self) -> str:
+        """The protocol as part of a file name."""
+        size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"
+        return f"{self.split}_{size}"
+
+    @property
     def per_episode(self) -> str:
         """Name, in the run folder, of the file with the outcome of every episode."""
-        size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"
-        return f"per_episode/{self.split}_{size}_{self.inference}.csv"
+        return f"per_episode/{self.test_name}_{self.inference}.csv"
 
 
 def summarize(
-    outcomes: Mapping[str, EpisodeOutcomes], images: LabelledImages, spec: EpisodeSpec, seed: int
+    outcomes: Mapping[str, EpisodeOutcomes],
+    images: LabelledImages,
+    spec: EpisodeSpec,
+    seed: int,
+    *,
+    primary: str,  # name of the inference that the best checkpoint was chosen by
+    step: int,  # of the weights that were tested
 ) -> list[tuple[Result, EpisodeOutcomes]]:
     """One result an inference, beside the outcomes it sums up."""
     dataset, _, split = images.name.rpartition("/")
@@ -65,6 +83,9 @@ def summarize(
             inference=name,
             accuracy=float(values.mean()),
             ci95=interval_half_width(values),
+            primary=name == primary,
+            step=step,
+            fingerprint=images.fingerprint,
         )
         summary.append((result, outcome))
     return summary
@@ -88,7 +109,11 @@ def save_results(
         write_text(folder.path / result.per_episode, _outcomes_as_csv(outcome, images.class_names))
     document = read_document(folder) if folder.results.exists() else {"results": []}
     fresh = {(result.protocol, result.inference): _as_json(result) for result, _ in summary}
-    kept = {(result.protocol, result.inference): _as_json(result) for result in _results_of(document, folder)}
+    kept = {
+        (old.protocol, old.inference): _as_json(old)
+        for old in _results_of(document, folder)
+        if all(_belong_together(old, new) for new, _ in summary)
+    }
     data = {
         "name": images.name,
         "fingerprint": images.fingerprint,
@@ -104,7 +129,7 @@ def save_results(
     for key, value in details.items():
         merge = isinstance(value, Mapping) and key == "wall_time_s"
         document[key] = {**document.get(key, {}), **value} if merge else value
-    write_text(folder.results, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder.results, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_document(folder: RunFolder) -> dict[str, Any]:
@@ -115,13 +140,14 @@ def read_document(folder: RunFolder) -> dict[str, Any]:
     """
     if not folder.results.is_file():
         raise UserError(f"{folder.results}: no results yet; run python -m fewshot_sla.meta_test {folder.path}")
+    advice = f"remove it and run python -m fewshot_sla.meta_test {folder.path}"
     try:
-        return json.loads(folder.results.read_text())
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{folder.results}: the file is damaged ({error}); run python -m fewshot_sla.meta_test {folder.path} "
-            "after removing it"
-        ) from error
+        document = json.loads(folder.results.read_text())
+    except ValueError as error:  # not JSON, or not even text
+        raise UserError(f"{folder.results}: the file is damaged ({error}); {advice}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("data", {}), dict):
+        raise UserError(f"{folder.results}: not a results file of this program; {advice}")
+    return document
 
 
 def read_results(folder: RunFolder) -> list[Result]:
@@ -144,8 +170,17 @@ def read_outcomes(
         rows = list(csv.reader(file))[1:]
     if len(rows) != result.episodes:
         raise UserError(f"{path}: {len(rows)} of {result.episodes} episodes; run meta_test on {folder.path} again")
-    correct = np.array([row[2 : 2 + result.n_way] for row in rows], dtype=np.int64)
-    return correct, np.array([row[2 + result.n_way :] for row in rows])
+    try:
+        correct = np.array([row[2 : 2 + result.n_way] for row in rows], dtype=np.int64)
+        classes = np.array([row[2 + result.n_way :] for row in rows])
+    except ValueError as error:
+        raise UserError(f"{path}: the file is damaged ({error}); run meta_test on {folder.path} again") from error
+    return correct, classes
+
+
+def _belong_together(old: Result, new: Result) -> bool:
+    """Whether two results are of the same weights and, on the same split, of the same images."""
+    return old.step == new.step and (old.split != new.split or old.fingerprint == new.fingerprint)
 
 
 def _outcomes_as_csv(outcome: EpisodeOutcomes, class_names: Sequence[str]) -> str:

@@ -19,7 +19,9 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        if not str(path).strip():
+            raise UserError("the run folder needs a name; give --run_folder")
+        self.path = Path(path).expanduser()
         self.config = self.path / "config.yaml"
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
@@ -33,8 +35,8 @@ class RunFolder:
 
     @property
     def holds_run(self) -> bool:
-        """Whether a run began here."""
-        return self.config.exists()
+        """Whether a run got as far as a checkpoint here; what stopped before may be begun anew."""
+        return self.config.exists() and (self.last.exists() or self.best.exists())
 
     def create(self) -> None:
         """Make the folder for a new run.
@@ -57,7 +59,7 @@ class RunFolder:
     def require(self) -> None:
         """Raise UserError unless a run began here."""
         if not self.holds_run:
-            what = "holds no run (no config.yaml)" if self.path.is_dir() else "there is no such folder"
+            what = "holds no run" if self.path.is_dir() else "there is no such folder"
             raise UserError(f"{self.path}: {what}; give the run folder of a finished or stopped meta_train")
 
 

@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from episodes.episode import EpisodeSpec
+from episodes.errors import UserError
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
 from episodes.source import EpisodeSource
@@ -55,6 +56,10 @@ def load_trained(folder: RunFolder) -> TrainedRun:
         UserError: if there is no run, or its configuration or checkpoint cannot be used.
     """
     folder.require()
+    if not folder.best.exists():
+        raise UserError(
+            f"{folder.path}: the run stopped before its first validation; continue it with --resume --run_folder"
+        )
     parser = recipe_parser()
     recipe = configuration.instantiate(parser, configuration.load(parser, folder.config), MetaTraining)
     tensors, state = checkpoint.load_checkpoint(folder.best)

@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+from episodes.datasets.base import load_split
 from episodes.images import LabelledImages
 from episodes.placement import place
 from fewshot_sla.engine import plain_values
@@ -60,14 +61,15 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
         UserError: before anything is written, if something does not fit; later, if the loss is no longer finite.
         Interrupted: after Ctrl-C; the run can be resumed.
     """
-    images = recipe.data.load("train"), recipe.data.load("val")
+    images = load_split(recipe.data, "train"), load_split(recipe.data, "val")
     rehearse(recipe, episode_sources(recipe, *images)[0])
     fabric = hardware.fabric()
     check_sharing(recipe, fabric.world_size)
     # Other processes are started by fabric.launch() and come through here again: only the first one makes the folder.
-    if not getattr(rank_zero_only, "rank", 0) and not resuming:
-        folder.create()
-        write_text(folder.config, config)
+    if not getattr(rank_zero_only, "rank", 0):
+        if not resuming:
+            folder.create()
+        write_text(folder.config, config)  # of a resumed run too: it may be longer now, or on other hardware
     fabric.launch()
 
     device = fabric.device

@@ -85,12 +85,16 @@ def evaluate(
 
 
 def predict_episode(
-    learner: MetaLearner, objective: EpisodeObjective, source: EpisodeSource, number: int
+    learner: MetaLearner,
+    objective: EpisodeObjective,
+    source: EpisodeSource,
+    number: int,
+    autocast: Autocast = nullcontext,
 ) -> tuple[EpisodeIndices, Tensor]:  # the episode, and the labels [N*Q] predicted for its queries
     """One episode with its predictions by the objective's primary inference."""
     inference = objective.inferences[objective.primary]
     indices = source.sampler[number]
-    with evaluation_mode(learner):
+    with evaluation_mode(learner), autocast():
         logits = learner(inference.labelling(add_views(source.gather(indices), objective.transformations))).detach()
     return indices, inference.read_out(logits, objective.transformations.m)[0].argmax(dim=-1).cpu()
 

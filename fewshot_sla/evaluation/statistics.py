@@ -33,7 +33,8 @@ class PairedDifference:
         difference: mean of B - A over the episodes, a fraction.
         ci95: half-width of its 95 % t-interval over episodes.
         p_value: two-sided paired t-test of "no difference", over episodes.
-        class_ci95: half-width of the 95 % t-interval when classes, not episodes, are what was sampled.
+        class_difference: unweighted mean over classes of each class's mean of B - A.
+        class_ci95: half-width of its 95 % t-interval: classes, not episodes, are what was sampled.
         class_p_value: two-sided t-test over classes.
         classes: number of classes that occurred.
     """
@@ -41,6 +42,7 @@ class PairedDifference:
     difference: float
     ci95: float
     p_value: float
+    class_difference: float
     class_ci95: float
     class_p_value: float
     classes: int
@@ -56,7 +58,7 @@ def paired_difference(
 
     Episodes that share classes and images are not independent samples of the classes there are, so the interval over
     episodes speaks of these classes only (Lafargue et al., arXiv 2409.02850). The interval over classes takes the mean
-    difference of each class as one sample: it is wider, and it is the one for a claim about new classes.
+    difference of each class as one sample: it is the one for a claim about new classes.
     """
     per_class = correct_b - correct_a  # [E, N]; divided only after it is summed up: sums of integers are exact
     over_episodes = per_class.mean(axis=1) / n_query
@@ -67,6 +69,7 @@ def paired_difference(
         difference=float(over_episodes.mean()),
         ci95=interval_half_width(over_episodes),
         p_value=_t_test(over_episodes),
+        class_difference=float(over_classes.mean()),
         class_ci95=interval_half_width(over_classes),
         class_p_value=_t_test(over_classes),
         classes=len(occurring),

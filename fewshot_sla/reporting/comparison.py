@@ -15,7 +15,8 @@ class Comparison:
     Attributes:
         folder_a, folder_b: the runs.
         results_a, results_b: results by every inference.
-        primary_a, primary_b: those that are compared: aggregated where there is one, else single.
+        primary_a, primary_b: those that are compared: by the inference asked for, else by the one that chose the
+            best checkpoint.
         paired: how much better B is than A.
         images: number of images in the split, from which the episodes were drawn.
     """
@@ -36,8 +37,17 @@ class Comparison:
         return result.episodes * result.n_way * (result.k_shot + result.n_query) / self.images
 
 
-def compare_runs(a: RunFolder, b: RunFolder, split: str) -> list[Comparison]:
+def compare_runs(
+    a: RunFolder, b: RunFolder, split: str, inference_a: str | None = None, inference_b: str | None = None
+) -> list[Comparison]:
     """Pair up all results of a split that two runs have on the same episodes of the same images.
+
+    Args:
+        a: the baseline.
+        b: what is held against it.
+        split: that both were tested on.
+        inference_a: name of the inference of A to compare; by default the one that chose its best checkpoint.
+        inference_b: the same of B.
 
     Raises:
         UserError: if a run was not tested, on other images, or there is no protocol in common.
@@ -53,7 +63,12 @@ def compare_runs(a: RunFolder, b: RunFolder, split: str) -> list[Comparison]:
             "--n_query, --episodes and --seed"
         )
     images = document_a["data"][split]["images"]
-    return [_compare(a, b, by_protocol_a[protocol], by_protocol_b[protocol], images) for protocol in common]
+    pairs = []
+    for protocol in common:
+        results_a, results_b = by_protocol_a[protocol], by_protocol_b[protocol]
+        chosen = _chosen(a, results_a, inference_a), _chosen(b, results_b, inference_b)
+        pairs.append(_compare(a, b, results_a, results_b, chosen, images))
+    return pairs
 
 
 def _tested(folder: RunFolder, split: str) -> dict:
@@ -74,9 +89,14 @@ def _by_protocol(folder: RunFolder, split: str) -> dict[tuple, tuple[Result, ...
 
 
 def _compare(
-    a: RunFolder, b: RunFolder, results_a: tuple[Result, ...], results_b: tuple[Result, ...], images: int
+    a: RunFolder,
+    b: RunFolder,
+    results_a: tuple[Result, ...],
+    results_b: tuple[Result, ...],
+    chosen: tuple[Result, Result],
+    images: int,
 ) -> Comparison:
-    primary_a, primary_b = _primary(results_a), _primary(results_b)
+    primary_a, primary_b = chosen
     correct_a, classes = read_outcomes(a, primary_a)
     correct_b, classes_b = read_outcomes(b, primary_b)
     if (classes != classes_b).any():
@@ -85,6 +105,9 @@ def _compare(
     return Comparison(a, b, results_a, results_b, primary_a, primary_b, paired, images)
 
 
-def _primary(results: tuple[Result, ...]) -> Result:
-    by_name = {result.inference: result for result in results}
-    return by_name.get("aggregated", results[0])
+def _chosen(folder: RunFolder, results: tuple[Result, ...], inference: str | None) -> Result:
+    for result in results:
+        if result.inference == inference or (inference is None and result.primary):
+            return result
+    names = ", ".join(result.inference for result in results)
+    raise UserError(f"{folder.path}: there is no inference {inference!r} among its results; there are {names}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from rich.markup import escape
 from rich.table import Table
 
 from fewshot_sla.engine.results import Result
@@ -17,16 +18,16 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     first = comparisons[0]
     names = run_names(first)
     table = Table(
-        title=f"{first.primary_a.dataset}/{first.primary_a.split}: B - A on the same episodes", title_justify="left"
+        title=escape(f"{first.primary_a.dataset}/{first.primary_a.split}: B - A on the same episodes"),
+        title_justify="left",
     )
     table.add_column("")
     for comparison in comparisons:
-        result = comparison.primary_a
-        table.add_column(f"{result.n_way}-way {result.k_shot}-shot, %", justify="right")
+        table.add_column(f"{column_name(comparison, comparisons)}, %", justify="right")
     for letter, name, side in (("A", names[0], "results_a"), ("B", names[1], "results_b")):
-        for inference in [result.inference for result in getattr(first, side)]:
+        for inference in _inferences(comparisons, side):
             cells = [_cell(getattr(comparison, side), inference) for comparison in comparisons]
-            table.add_row(f"{letter}  {name}, {inference}", *cells)
+            table.add_row(escape(f"{letter}  {name}, {inference}"), *cells)
     table.add_section()
     paired = [comparison.paired for comparison in comparisons]
     table.add_row(
@@ -35,8 +36,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     )
     table.add_row("p, paired t-test over episodes", *(_p_value(p.p_value) for p in paired))
     table.add_row(
-        f"the same over the {paired[0].classes} classes",
-        *(f"{100 * p.difference:+.2f} ± {100 * p.class_ci95:.2f}, p {_p_value(p.class_p_value)}" for p in paired),
+        f"the same over the {paired[0].classes} classes, each counted once",
+        *(f"{100 * p.class_difference:+.2f} ± {100 * p.class_ci95:.2f}, p {_p_value(p.class_p_value)}" for p in paired),
     )
     return table
 
@@ -47,11 +48,10 @@ def warnings_about(comparisons: Sequence[Comparison]) -> Iterator[str]:
     most = max(comparisons, key=lambda comparison: comparison.draws_per_image)
     if most.draws_per_image > 1:
         result = most.primary_a
-        disjoint = most.images // (result.n_way * (result.k_shot + result.n_query))
         yield (
             f"Warning: {result.episodes} episodes draw each of the {most.images} images {most.draws_per_image:.0f} "
-            f"times; only {disjoint} episodes could be disjoint. For a claim about new classes the interval over "
-            "episodes is too narrow (arXiv 2409.02850): quote the row over classes."
+            "times, so they are not independent samples of all there is (arXiv 2409.02850): a claim about new classes "
+            "rests on the row over classes."
         )
     for comparison in comparisons:
         if comparison.paired.class_p_value > 0.05 >= comparison.paired.p_value:
@@ -72,7 +72,7 @@ def draw_comparison(path: Path, comparisons: Sequence[Comparison]) -> None:
         figure.suptitle(f"{first.dataset}/{first.split}, {first.episodes} episodes")
         _draw_accuracies(accuracies, comparisons)
         _draw_differences(differences, comparisons)
-        groups = [f"{c.primary_a.n_way}-way {c.primary_a.k_shot}-shot" for c in comparisons]
+        groups = [column_name(comparison, comparisons) for comparison in comparisons]
         for axes in (accuracies, differences):
             axes.set_xticks(range(len(groups)), groups)
             axes.set_xlim(-0.5, len(groups) - 0.5)
@@ -82,8 +82,11 @@ def draw_comparison(path: Path, comparisons: Sequence[Comparison]) -> None:
 
 def _draw_accuracies(axes: Axes, comparisons: Sequence[Comparison]) -> None:
     names = run_names(comparisons[0])
-    series = [(f"{names[0]}, {r.inference}", "results_a", r.inference) for r in comparisons[0].results_a]
-    series += [(f"{names[1]}, {r.inference}", "results_b", r.inference) for r in comparisons[0].results_b]
+    series = [
+        (f"{name}, {inference}", side, inference)
+        for name, side in zip(names, ("results_a", "results_b"), strict=True)
+        for inference in _inferences(comparisons, side)
+    ]
     for number, (label, side, inference) in enumerate(series):
         shift = 0.22 * (number - (len(series) - 1) / 2)
         points = [
@@ -98,12 +101,12 @@ def _draw_accuracies(axes: Axes, comparisons: Sequence[Comparison]) -> None:
 
 
 def _draw_differences(axes: Axes, comparisons: Sequence[Comparison]) -> None:
-    for shift, label, field, color in (
-        (-0.1, "over episodes", "ci95", COLORS[0]),
-        (0.1, "over classes", "class_ci95", COLORS[1]),
+    for shift, label, mean, field, color in (
+        (-0.1, "over episodes", "difference", "ci95", COLORS[0]),
+        (0.1, "over classes", "class_difference", "class_ci95", COLORS[1]),
     ):
         points = [
-            (group + shift, 100 * c.paired.difference, 100 * getattr(c.paired, field))
+            (group + shift, 100 * getattr(c.paired, mean), 100 * getattr(c.paired, field))
             for group, c in enumerate(comparisons)
         ]
         _points(axes, points, label, color)
@@ -117,10 +120,28 @@ def _points(axes: Axes, points: Sequence[tuple[float, float, float]], label: str
     axes.errorbar(places, means, yerr=widths, fmt="o", capsize=4, label=label, color=color)
 
 
+def column_name(comparison: Comparison, among: Sequence[Comparison]) -> str:
+    """What to call a protocol; seed, queries and episodes are said where they tell it from another one."""
+    result = comparison.primary_a
+    others = [other.primary_a for other in among if other is not comparison]
+    if any((other.n_way, other.k_shot) == (result.n_way, result.k_shot) for other in others):
+        details = f" ({result.n_query} queries, {result.episodes} episodes, seed {result.seed})"
+    else:
+        details = ""
+    return f"{result.n_way}-way {result.k_shot}-shot{details}"
+
+
 def run_names(comparison: Comparison) -> tuple[str, str]:
-    """What to call the two runs: the names of their folders, or, if these are equal, their paths."""
+    """What to call the two runs: the names of their folders, with those of the folders above if these are equal."""
     a, b = comparison.folder_a.path, comparison.folder_b.path
-    return (a.name, b.name) if a.name != b.name else (str(a), str(b))
+    if a.name != b.name or a.resolve() == b.resolve():
+        return a.name, b.name
+    return f"{a.resolve().parent.name}/{a.name}", f"{b.resolve().parent.name}/{b.name}"
+
+
+def _inferences(comparisons: Sequence[Comparison], side: str) -> list[str]:
+    """Inferences that a run was tested by, in any of the protocols."""
+    return list(dict.fromkeys(result.inference for comparison in comparisons for result in getattr(comparison, side)))
 
 
 def _find(results: Sequence[Result], inference: str) -> Result | None:

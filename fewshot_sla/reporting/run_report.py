@@ -13,6 +13,7 @@ from fewshot_sla.engine.results import save_results, summarize
 from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.engine.trained import TrainedRun, load_trained
 from fewshot_sla.engine.training import Training
+from fewshot_sla.evaluation.features import Autocast
 from fewshot_sla.evaluation.protocol import evaluate, predict_episode
 from fewshot_sla.reporting.episode_picture import draw_episode
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
@@ -30,19 +31,27 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
     run = load_trained(folder).to(training.fabric.device)  # the best weights, not the last
     recipe, images = run.recipe, training.validation
     source = run.source(images, recipe.validation, 0)
-    outcomes = evaluate(recipe.learner, recipe.objective, source, range(recipe.validation_episodes))
-    summary = summarize(outcomes, images, recipe.validation, 0)
+    autocast = training.fabric.autocast  # as the best checkpoint was chosen
+    outcomes = evaluate(recipe.learner, recipe.objective, source, range(recipe.validation_episodes), autocast=autocast)
+    summary = summarize(
+        outcomes, images, recipe.validation, 0, primary=recipe.objective.primary, step=int(run.best["step"])
+    )
     details = {
         "configuration": configuration,
         "versions": versions(),
         "device": training.device,
         "wall_time_s": {"training": round(training.seconds, 2)},
-        "training": {"steps": training.steps, "best": training.best},
+        "training": {
+            "steps": training.steps,
+            "best": training.best,
+            "versions": versions(),
+            "device": training.device,
+        },
     }
     save_results(folder, summary, images, details)
     title = f"{images.name}, {recipe.train}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
-    draw_one_episode(run, folder, source)
+    draw_one_episode(run, folder, source, autocast)
     show(results_table([result for result, _ in summary], f"{folder.path}: best of {training.steps} steps"))
 
 
@@ -63,9 +72,9 @@ def test_details(run: TrainedRun, hardware: Hardware, fabric: Fabric, seconds: M
     }
 
 
-def draw_one_episode(run: TrainedRun, folder: RunFolder, source: EpisodeSource) -> None:
+def draw_one_episode(run: TrainedRun, folder: RunFolder, source: EpisodeSource, autocast: Autocast) -> None:
     """Draw episode 0 of a source with the predictions of a trained model."""
-    indices, predicted = predict_episode(run.recipe.learner, run.recipe.objective, source, 0)
+    indices, predicted = predict_episode(run.recipe.learner, run.recipe.objective, source, 0, autocast)
     split = source.images.name.rpartition("/")[2]
     title = f"{source.images.name}, {run.recipe.objective.primary} inference"
     draw_episode(folder.episode_picture(split), source.images, indices, predicted, title)

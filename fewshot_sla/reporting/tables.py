@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fewshot_sla.engine.results import Result
@@ -22,7 +23,7 @@ def percent(accuracy: float, ci95: float) -> str:
 def results_table(results: Sequence[Result], title: str) -> Table:
     """Results of one run: a row a protocol, a column an inference."""
     inferences = list(dict.fromkeys(result.inference for result in results))
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for heading in ("split", "way", "shot", "episodes"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for inference in inferences:
@@ -43,4 +44,4 @@ def show(*tables: Table | str) -> None:
     if not console.is_terminal:
         console = Console(width=120)
     for table in tables:
-        console.print(table, highlight=False)
+        console.print(table, highlight=False, markup=False)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from episodes.episode import EpisodeBatch
 from fewshot_sla.backbones import Backbone
+from fewshot_sla.heads import Head
 from fewshot_sla.learners import MetaLearner
 
 
@@ -35,3 +36,17 @@ class NearestPixels(MetaLearner):
         belongs = nn.functional.one_hot(episodes.support_labels, episodes.ways).to(support.dtype)  # [T, S, W]
         means = belongs.mT @ support / belongs.sum(dim=1).unsqueeze(-1)
         return -self.temperature * torch.cdist(query, means) / support.shape[-1] ** 0.5
+
+
+class TooFewLogits(Head):
+    """Forgets a class."""
+
+    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        return query[..., : ways - 1]
+
+
+class NotANumber(Head):
+    """Divides by zero."""
+
+    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        return query[..., :ways] * float("nan")

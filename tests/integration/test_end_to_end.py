@@ -70,7 +70,13 @@ def test_results_say_what_was_measured_and_where_it_comes_from(runs: dict[str, P
     assert document["versions"]["torch"] == torch.__version__
     assert document["device"]["type"] == "cpu"
     assert document["configuration"]["objective"]["class_path"].endswith("SLA")
-    assert {"training", "test_1shot", "test_5shot"} <= document["wall_time_s"].keys()
+    assert {"training", *(f"test_5way_{k}shot_3query_30episodes_seed0" for k in (1, 5))} == document[
+        "wall_time_s"
+    ].keys()
+    assert document["training"]["device"]["precision"] == "32-true"
+    assert entry["primary"]
+    assert entry["step"] == document["training"]["best"]["step"]
+    assert entry["fingerprint"] == document["data"]["test"]["fingerprint"]
     assert len(document["data"]["test"]["fingerprint"]) == 64
 
 
@@ -108,7 +114,7 @@ def test_compare_pairs_the_runs(runs: dict[str, Path], capsys: pytest.CaptureFix
     assert picture.read_bytes().startswith(b"\x89PNG")
     for words in ("plain, single", "sla, aggregated", "5-way 1-shot", "5-way 5-shot", "paired t-test", "over classes"):
         assert words in printed.replace("\n", " ")
-    assert "arXiv 2409.02850" in printed
+    assert "arXiv 2409.02850" in " ".join(printed.split())
 
     by_hand = {}
     for name in ("plain", "sla"):
@@ -209,3 +215,44 @@ def test_the_embedded_letters_are_the_default(tmp_path: Path) -> None:
     assert doors.run_door(doors.meta_train.main, arguments) == 0
     document = json.loads((tmp_path / "run/results.json").read_text())
     assert document["data"]["val"]["fingerprint"] == Glyphs().load("val").fingerprint
+
+
+def test_results_of_other_weights_or_other_images_do_not_stay(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert doors.train(run, PLAIN, steps=2) == 0
+    assert doors.run_test(run, "--k_shot", "1") == 0
+    assert {e["split"] for e in json.loads((run / "results.json").read_text())["results"]} == {"val", "test"}
+    assert doors.train(run, PLAIN, "--resume", steps=40) == 0
+    document = json.loads((run / "results.json").read_text())
+    assert document["training"]["best"]["step"] > 2  # the weights are others now
+    assert [e["split"] for e in document["results"]] == ["val"]
+    assert yaml.safe_load((run / "config.yaml").read_text())["loop"]["steps"] == 40
+
+    assert doors.run_test(run, "--k_shot", "1") == 0
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("per_class: 10", "per_class: 12"))
+    assert doors.run_test(run, "--k_shot", "2") == 0
+    tested = [e for e in json.loads((run / "results.json").read_text())["results"] if e["split"] == "test"]
+    assert [e["k_shot"] for e in tested] == [2]
+
+
+def test_any_inference_can_be_compared(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sla = str(runs["sla"])
+    assert doors.compare_runs(sla, sla, "--inference_a=single", "--inference_b=aggregated") == 0
+    assert "B (aggregated) - A (single)" in capsys.readouterr().out
+    assert doors.compare_runs(sla, sla, "--inference_a=nothing") == 2
+    assert "there are single, aggregated" in capsys.readouterr().err
+
+
+def test_da_is_compared_by_the_inference_that_chose_it(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doors.compare_runs(str(runs["plain"]), str(runs["da"])) == 0
+    assert "B (single) - A (single)" in capsys.readouterr().out
+
+
+def test_validation_figures_are_those_that_chose_the_checkpoint_in_bf16_too(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert doors.train(run, PLAIN, "--precision=bf16-mixed", "--validation_episodes=40", steps=6) == 0
+    document = json.loads((run / "results.json").read_text())
+    assert document["results"][0]["accuracy"] == document["training"]["best"]["single"]

@@ -78,6 +78,8 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     folder.config.write_text("seed: 0\n")
+    folder.create()  # what stopped before its first checkpoint may be begun anew
+    folder.last.write_bytes(b"")
     with pytest.raises(UserError, match="already holds a run"):
         folder.create()
     folder.require()

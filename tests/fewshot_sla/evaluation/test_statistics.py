@@ -78,7 +78,7 @@ def test_changing_sides_changes_the_sign_only() -> None:
 
 def test_a_run_does_not_differ_from_itself() -> None:
     a, _, classes = outcomes(50)
-    assert paired_difference(a, a, classes, Q) == PairedDifference(0, 0, 1, 0, 1, classes=20)
+    assert paired_difference(a, a, classes, Q) == PairedDifference(0, 0, 1, 0, 0, 1, classes=20)
 
 
 def test_a_difference_without_any_spread_is_certain() -> None:
@@ -106,4 +106,4 @@ def test_differences_that_cancel_leave_no_rounding_behind() -> None:
     assert not differences.sum(axis=1).any()  # nor of any episode
     correct, classes = np.full((4, 4), 7), np.tile(np.arange(4), (4, 1))
     found = paired_difference(correct, correct + differences, classes, n_query=7)
-    assert found == PairedDifference(0, 0, 1, 0, 1, classes=4)
+    assert found == PairedDifference(0, 0, 1, 0, 0, 1, classes=4)
