@@ -20,7 +20,7 @@ EXTRAS = {
         "scikit-learn>=1.3",
         "types-PyYAML",
     ],
-    "benchmark": ["easyfsl>=1.5", "pandas<3"],
+    "benchmark": ["cvxpylayers<1", "diffcp<1.1.5", "easyfsl>=1.5", "pandas<3", "proxsuite"],
 }
 
 setup(
