@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -50,16 +51,20 @@ def show_progress(what: str, *, silent: bool = False) -> Iterator[Progress]:
 
 
 def _rich_bar(console: Console) -> RichProgress:
+    def fixed() -> Column:  # on a narrow terminal the figures are cut short, never the time that is left
+        return Column(no_wrap=True, min_width=7)
+
     return RichProgress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=fixed()),
+        TimeElapsedColumn(table_column=fixed()),
         TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(table_column=fixed()),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         console=console,
         transient=True,
+        expand=True,
     )
 
 
