@@ -90,12 +90,19 @@ def rehearse(recipe: MetaTraining, source: EpisodeSource) -> None:
     with evaluation_mode(recipe.learner):
         episodes = recipe.objective.expand(source.batch([0]))
         logits = recipe.learner(episodes)
-    expected = [*episodes.query.shape[:2], episodes.ways]
+    _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
+    _check_optimizer(recipe)
+
+
+def _check_logits(logits: object, expected: list[int]) -> None:
     if not isinstance(logits, Tensor) or list(logits.shape) != expected:
         got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise UserError(f"the learner must give logits [T, R, ways] = {expected}, it gave {got}")
     if not bool(logits.isfinite().all()):
         raise UserError("the learner gives NaN or infinite logits before any training")
+
+
+def _check_optimizer(recipe: MetaTraining) -> None:
     try:
         optimizer = recipe.optimizer(recipe.learner.parameters())
         schedule = recipe.schedule(optimizer)

@@ -1,6 +1,8 @@
 """The run folder: one folder a run, and where in it each file stands."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from episodes.errors import UserError
@@ -55,6 +57,31 @@ class RunFolder:
             (self.path / ".writable").unlink()
         except OSError as error:
             raise UserError(f"{self.path}: the run folder cannot be written to ({error.strerror})") from error
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep others from training into this folder for the time of the block; a killed process gives it back.
+
+        Raises:
+            UserError: if another process is training into it.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not a POSIX system: there is nothing to lock a folder with
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.path}: another process is training into this folder; wait for it or choose another "
+                    "--run_folder"
+                ) from None
+            yield
+        finally:
+            os.close(handle)
 
     def require(self) -> None:
         """Raise UserError unless a run began here."""

@@ -1,5 +1,6 @@
 """Meta-training from a recipe to a trained model: everything is checked before the run folder is made."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from episodes.datasets.base import load_split
+from episodes.errors import UserError
 from episodes.images import LabelledImages
 from episodes.placement import place
 from fewshot_sla.engine import plain_values
@@ -55,7 +57,7 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
         hardware: what to run on.
         folder: where all files go.
         config: contents of ``config.yaml``.
-        resuming: continue from the folder's last checkpoint, if there is one.
+        resuming: continue from the folder's last checkpoint.
 
     Raises:
         UserError: before anything is written, if something does not fit; later, if the loss is no longer finite.
@@ -66,18 +68,39 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
     fabric = hardware.fabric()
     check_sharing(recipe, fabric.world_size)
     # Other processes are started by fabric.launch() and come through here again: only the first one makes the folder.
-    if not getattr(rank_zero_only, "rank", 0):
-        if not resuming:
-            folder.create()
-        write_text(folder.config, config)  # of a resumed run too: it may be longer now, or on other hardware
-    fabric.launch()
+    with ExitStack() as stack:
+        if not getattr(rank_zero_only, "rank", 0):
+            if not resuming:
+                folder.create()
+            stack.enter_context(folder.in_use())
+            if not resuming:
+                write_text(folder.config, config)
+        fabric.launch()
+        return _train(recipe, hardware, folder, config, images, fabric, resuming=resuming)
 
+
+def _train(
+    recipe: MetaTraining,
+    hardware: Hardware,
+    folder: RunFolder,
+    config: str,
+    images: tuple[LabelledImages, LabelledImages],
+    fabric: Fabric,
+    *,
+    resuming: bool,
+) -> Training:
     device = fabric.device
     train_source, val_source = episode_sources(recipe, *(place(split, device, hardware.placement) for split in images))
     task = EpisodicTask(recipe, train_source, val_source, fabric)
     state = _initial_state(recipe, hardware, fabric, task)
-    if resuming and folder.last.exists():
+    if resuming:
         state.restore(folder)
+        if state.step > recipe.loop.steps:
+            raise UserError(
+                f"{folder.path}: the run has made {state.step} steps already, loop.steps ({recipe.loop.steps}) is less"
+            )
+        if fabric.is_global_zero:
+            write_text(folder.config, config)  # it may be longer now, or on other hardware
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as progress:
         Loop(fabric, task, state, recipe.loop, folder, recipe.seed).run(progress)

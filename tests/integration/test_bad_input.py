@@ -118,6 +118,14 @@ def test_resuming_by_another_recipe(trained: Path, capsys: pytest.CaptureFixture
     expect(doors.train(trained, "--resume", "--seed=5"), "began with another", capsys)
 
 
+def test_resuming_to_fewer_steps_than_were_made(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (trained / "config.yaml").read_text()
+    expect(
+        doors.train(trained, "--resume", "--objective=fewshot_sla.objectives.Plain", steps=2), "4 steps already", capsys
+    )
+    assert (trained / "config.yaml").read_text() == before
+
+
 @pytest.mark.parametrize("name", ["best.safetensors"])
 def test_testing_with_a_damaged_checkpoint(
     trained: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -129,3 +129,13 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is handler
+
+
+def test_a_folder_in_use_is_not_trained_into_by_another(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.in_use():
+        with pytest.raises(UserError, match="another process is training"), RunFolder(tmp_path).in_use():
+            pass
+        assert not list(tmp_path.iterdir())
+    with folder.in_use():
+        pass
