@@ -26,6 +26,7 @@ class TrainedRun:
         normalization: of its training images.
         configuration: the resolved ``config.yaml`` as plain containers.
         best: validation figures of these weights, and their step.
+        image_shape: (C, H, W) of the images it was trained on.
     """
 
     folder: RunFolder
@@ -33,6 +34,7 @@ class TrainedRun:
     normalization: Normalization
     configuration: dict[str, Any]
     best: dict[str, float]
+    image_shape: tuple[int, int, int]
 
     def to(self, device: torch.device | str) -> "TrainedRun":
         """Move learner and normalisation (in place) to a device."""
@@ -60,10 +62,21 @@ def load_trained(folder: RunFolder) -> TrainedRun:
         raise UserError(
             f"{folder.path}: the run stopped before its first validation; continue it with --resume --run_folder"
         )
+    tensors, state = checkpoint.load_checkpoint(folder.best)
+    _check_program(folder, state)
     parser = recipe_parser()
     recipe = configuration.instantiate(parser, configuration.load(parser, folder.config), MetaTraining)
-    tensors, state = checkpoint.load_checkpoint(folder.best)
     checkpoint.load_weights(recipe.learner, checkpoint.without_prefix("model", tensors), folder.best)
     statistics = checkpoint.without_prefix("normalization", tensors)
     normalization = Normalization(statistics["mean"], statistics["deviation"])
-    return TrainedRun(folder, recipe, normalization, yaml.safe_load(folder.config.read_text()), state["best"])
+    described = yaml.safe_load(folder.config.read_text())
+    return TrainedRun(folder, recipe, normalization, described, state["best"], tuple(state["image_shape"]))
+
+
+def _check_program(folder: RunFolder, state: dict[str, Any]) -> None:
+    """A run of another kind of training has another recipe."""
+    if state.get("program") != "meta_train" or "image_shape" not in state:
+        raise UserError(
+            f"{folder.path}: this is not a run of this version's meta_train; "
+            "runs of python -m fewshot_sla.train are tested with python -m fewshot_sla.test"
+        )

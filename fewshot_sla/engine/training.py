@@ -124,7 +124,9 @@ def _initial_state(recipe: MetaTraining, hardware: Hardware, fabric: Fabric, tas
             "normalization.deviation": normalization.deviation,
         },
         identity={
+            "program": "meta_train",
             "train_images": task.train.images.name,
+            "image_shape": list(task.train.images.image_shape),
             "fingerprint": task.train.images.fingerprint,
             "torch": torch.__version__,
         },
