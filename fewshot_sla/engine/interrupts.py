@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
+    """Training stopped because someone asked; everything is saved."""
+
+
 class StopRequest:
     """Whether someone asked the job to stop."""
 

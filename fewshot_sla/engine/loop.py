@@ -12,7 +12,7 @@ from episodes.errors import UserError
 from fewshot_sla.backbones.step_schedule import set_training_step
 from fewshot_sla.engine import checkpoint
 from fewshot_sla.engine.distributed import share_buffers
-from fewshot_sla.engine.interrupts import stop_on_signals
+from fewshot_sla.engine.interrupts import Interrupted, stop_on_signals
 from fewshot_sla.engine.metrics import MetricsLog
 from fewshot_sla.engine.progress import Progress
 from fewshot_sla.engine.randomness import seeded
@@ -33,17 +33,13 @@ class TrainingTask(Protocol):
     """What is trained: how a step is computed and how the model is validated."""
 
     passes: int  # forward and backward passes of a step, on this process; their losses are averaged
-    score: str  # which of the validation figures chooses the best checkpoint
+    score: str  # which of the validation figures chooses the best checkpoint; "": the last one is kept as the best
 
     def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
         """Loss and accuracy of pass ``number`` of a step, counted over all processes."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Validation figures by name, larger is better, the same on every process."""
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: someone asked for it
-    """Training stopped because someone asked; everything is saved."""
 
 
 class Loop:
@@ -163,7 +159,7 @@ class Loop:
         share_buffers(self._fabric, self._state.plain_model)
         figures = self._task.validate(self._state.plain_model)
         best = self._state.best
-        if not best or figures[self._task.score] > best[self._task.score]:
+        if not best or not self._task.score or figures[self._task.score] > best[self._task.score]:
             self._state.best = {**figures, "step": self._state.step}
             if self._writes:
                 contents = {**self._state.identity, "best": self._state.best}

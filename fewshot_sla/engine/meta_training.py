@@ -2,18 +2,53 @@
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import LBFGS
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from episodes.datasets.base import load_split
 from episodes.errors import UserError
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
+from episodes.placement import place
 from episodes.source import EpisodeSource
 from fewshot_sla.engine.distributed import evaluate_together
 from fewshot_sla.engine.loop import Outcome
-from fewshot_sla.engine.recipe import MetaTraining
+from fewshot_sla.engine.meta_recipe import MetaTraining
+from fewshot_sla.engine.plan import Ready, TrainingPlan, check_optimizer
+from fewshot_sla.engine.recipe import Hardware
 from fewshot_sla.evaluation.protocol import evaluation_mode
 from fewshot_sla.learners.base import MetaLearner
+
+
+class MetaTrainingPlan(TrainingPlan):
+    """A meta-training, put together; only train and val are ever loaded.
+
+    Args:
+        recipe: what to train and how; its learner is trained in place.
+
+    Raises:
+        UserError: if the images cannot be loaded.
+    """
+
+    program = "meta_train"
+    recipe: MetaTraining
+
+    def __init__(self, recipe: MetaTraining) -> None:
+        self.recipe = recipe
+        self.model = recipe.learner
+        self._images = load_split(recipe.data, "train"), load_split(recipe.data, "val")
+
+    def rehearse(self) -> None:
+        """One training episode through everything."""
+        rehearse(self.recipe, episode_sources(self.recipe, *self._images)[0])
+
+    def check_sharing(self, processes: int) -> None:
+        """Raise UserError unless the episodes of a step can be shared out evenly over passes and processes."""
+        check_sharing(self.recipe, processes)
+
+    def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
+        """Episodes from images on the device."""
+        train, val = (place(images, fabric.device, hardware.placement) for images in self._images)
+        sources = episode_sources(self.recipe, train, val)
+        return Ready(EpisodicTask(self.recipe, *sources, fabric), sources[0], val)
 
 
 class EpisodicTask:
@@ -91,7 +126,7 @@ def rehearse(recipe: MetaTraining, source: EpisodeSource) -> None:
         episodes = recipe.objective.expand(source.batch([0]))
         logits = recipe.learner(episodes)
     _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
-    _check_optimizer(recipe)
+    check_optimizer(recipe, recipe.learner)
 
 
 def _check_logits(logits: object, expected: list[int]) -> None:
@@ -100,17 +135,6 @@ def _check_logits(logits: object, expected: list[int]) -> None:
         raise UserError(f"the learner must give logits [T, R, ways] = {expected}, it gave {got}")
     if not bool(logits.isfinite().all()):
         raise UserError("the learner gives NaN or infinite logits before any training")
-
-
-def _check_optimizer(recipe: MetaTraining) -> None:
-    try:
-        optimizer = recipe.optimizer(recipe.learner.parameters())
-        schedule = recipe.schedule(optimizer)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer or schedule: {error}") from error
-    for thing, kind in ((optimizer, LBFGS), (schedule, ReduceLROnPlateau)):
-        if isinstance(thing, kind):
-            raise UserError(f"{kind.__name__} does not go with steps on episodes; choose another one")
 
 
 def check_sharing(recipe: MetaTraining, processes: int) -> None:

@@ -12,7 +12,7 @@ from episodes.images import LabelledImages
 from episodes.normalization import Normalization
 from episodes.source import EpisodeSource
 from fewshot_sla.engine import checkpoint, configuration
-from fewshot_sla.engine.recipe import MetaTraining, recipe_parser
+from fewshot_sla.engine.meta_recipe import MetaTraining, recipe_parser
 from fewshot_sla.engine.run_folder import RunFolder
 
 

@@ -1,4 +1,4 @@
-"""Meta-training from a recipe to a trained model: everything is checked before the run folder is made."""
+"""Training from a plan to a trained model: everything is checked before the run folder is made."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -7,16 +7,14 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from episodes.datasets.base import load_split
 from episodes.errors import UserError
 from episodes.images import LabelledImages
-from episodes.placement import place
 from fewshot_sla.engine import plain_values
 from fewshot_sla.engine.loop import Loop
-from fewshot_sla.engine.meta_training import EpisodicTask, check_sharing, episode_sources, rehearse
+from fewshot_sla.engine.plan import Ready, TrainingPlan
 from fewshot_sla.engine.progress import show_progress
 from fewshot_sla.engine.provenance import device_facts
-from fewshot_sla.engine.recipe import Hardware, MetaTraining
+from fewshot_sla.engine.recipe import Hardware
 from fewshot_sla.engine.run_folder import RunFolder, write_text
 from fewshot_sla.engine.state import TrainingState
 
@@ -27,8 +25,7 @@ class Training:
 
     Attributes:
         fabric: the processes it ran on.
-        recipe: by which.
-        validation: the images that chose the best checkpoint, on the device.
+        validation: the images that chose the best checkpoint, on the device; None if none did.
         steps: steps made.
         seconds: wall time of the loop, all sessions of a resumed run together.
         best: validation figures of the best step, and that step.
@@ -36,8 +33,7 @@ class Training:
     """
 
     fabric: Fabric
-    recipe: MetaTraining
-    validation: LabelledImages
+    validation: LabelledImages | None
     steps: int
     seconds: float
     best: dict[str, float]
@@ -49,11 +45,11 @@ class Training:
         return self.fabric.is_global_zero
 
 
-def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: str, *, resuming: bool) -> Training:
-    """Train by a recipe, into a run folder.
+def train(plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str, *, resuming: bool) -> Training:
+    """Train by a plan, into a run folder.
 
     Args:
-        recipe: what to train and how; its learner is trained in place.
+        plan: what to train and how; its model is trained in place.
         hardware: what to run on.
         folder: where all files go.
         config: contents of ``config.yaml``.
@@ -63,10 +59,9 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
         UserError: before anything is written, if something does not fit; later, if the loss is no longer finite.
         Interrupted: after Ctrl-C; the run can be resumed.
     """
-    images = load_split(recipe.data, "train"), load_split(recipe.data, "val")
-    rehearse(recipe, episode_sources(recipe, *images)[0])
+    plan.rehearse()
     fabric = hardware.fabric()
-    check_sharing(recipe, fabric.world_size)
+    plan.check_sharing(fabric.world_size)
     # Other processes are started by fabric.launch() and come through here again: only the first one makes the folder.
     with ExitStack() as stack:
         if not getattr(rank_zero_only, "rank", 0):
@@ -76,58 +71,50 @@ def train(recipe: MetaTraining, hardware: Hardware, folder: RunFolder, config: s
             if not resuming:
                 write_text(folder.config, config)
         fabric.launch()
-        return _train(recipe, hardware, folder, config, images, fabric, resuming=resuming)
+        return _train(plan, hardware, folder, config, fabric, resuming=resuming)
 
 
 def _train(
-    recipe: MetaTraining,
-    hardware: Hardware,
-    folder: RunFolder,
-    config: str,
-    images: tuple[LabelledImages, LabelledImages],
-    fabric: Fabric,
-    *,
-    resuming: bool,
+    plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str, fabric: Fabric, *, resuming: bool
 ) -> Training:
-    device = fabric.device
-    train_source, val_source = episode_sources(recipe, *(place(split, device, hardware.placement) for split in images))
-    task = EpisodicTask(recipe, train_source, val_source, fabric)
-    state = _initial_state(recipe, hardware, fabric, task)
+    settings = plan.recipe.loop
+    ready = plan.on_device(fabric, hardware)
+    state = _initial_state(plan, hardware, fabric, ready)
     if resuming:
         state.restore(folder)
-        if state.step > recipe.loop.steps:
+        if state.step > settings.steps:
             raise UserError(
-                f"{folder.path}: the run has made {state.step} steps already, loop.steps ({recipe.loop.steps}) is less"
+                f"{folder.path}: the run has made {state.step} steps already, loop.steps ({settings.steps}) is less"
             )
         if fabric.is_global_zero:
             write_text(folder.config, config)  # it may be longer now, or on other hardware
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as progress:
-        Loop(fabric, task, state, recipe.loop, folder, recipe.seed).run(progress)
-    facts = device_facts(device, hardware.precision, fabric.world_size)
-    return Training(fabric, recipe, val_source.images, state.step, state.seconds, state.best, facts)
+        Loop(fabric, ready.task, state, settings, folder, plan.recipe.seed).run(progress)
+    facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
+    return Training(fabric, ready.validation, state.step, state.seconds, state.best, facts)
 
 
-def _initial_state(recipe: MetaTraining, hardware: Hardware, fabric: Fabric, task: EpisodicTask) -> TrainingState:
-    learner = recipe.learner
-    hardware.prepare(learner)
-    optimizer = recipe.optimizer(learner.parameters())
-    model, _ = fabric.setup(learner, optimizer)
-    normalization = task.train.normalization
+def _initial_state(plan: TrainingPlan, hardware: Hardware, fabric: Fabric, ready: Ready) -> TrainingState:
+    hardware.prepare(plan.model)
+    optimizer = plan.recipe.optimizer(plan.model.parameters())
+    model, _ = fabric.setup(plan.model, optimizer)
+    normalization, images = ready.train.normalization, ready.train.images
     return TrainingState(
         model=model,
-        plain_model=learner,
+        plain_model=plan.model,
         optimizer=optimizer,
-        scheduler=recipe.schedule(optimizer),
+        scheduler=plan.recipe.schedule(optimizer),
         extras={
             "normalization.mean": normalization.mean,
             "normalization.deviation": normalization.deviation,
         },
         identity={
-            "program": "meta_train",
-            "train_images": task.train.images.name,
-            "image_shape": list(task.train.images.image_shape),
-            "fingerprint": task.train.images.fingerprint,
+            "program": plan.program,
+            "train_images": images.name,
+            "image_shape": list(images.image_shape),
+            "fingerprint": images.fingerprint,
             "torch": torch.__version__,
+            **plan.identity(),
         },
     )

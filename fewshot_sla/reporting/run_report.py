@@ -30,6 +30,7 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
     """
     run = load_trained(folder).to(training.fabric.device)  # the best weights, not the last
     recipe, images = run.recipe, training.validation
+    assert images is not None  # meta-training always validates
     source = run.source(images, recipe.validation, 0)
     autocast = training.fabric.autocast  # as the best checkpoint was chosen
     outcomes = evaluate(recipe.learner, recipe.objective, source, range(recipe.validation_episodes), autocast=autocast)

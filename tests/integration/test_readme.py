@@ -7,7 +7,7 @@ import pytest
 
 from fewshot_sla.engine import configuration
 from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.recipe import MetaTraining, recipe_parser
+from fewshot_sla.engine.meta_recipe import MetaTraining, recipe_parser
 from tests.integration import doors
 
 README = (doors.ROOT / "README.md").read_text()

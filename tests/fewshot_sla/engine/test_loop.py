@@ -15,7 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.errors import UserError
 from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.loop import Interrupted, Loop, Outcome
+from fewshot_sla.engine.interrupts import Interrupted
+from fewshot_sla.engine.loop import Loop, Outcome
 from fewshot_sla.engine.metrics import read_metrics
 from fewshot_sla.engine.progress import SilentProgress
 from fewshot_sla.engine.recipe import LoopSettings
