@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,9 +13,14 @@ from numpy.typing import NDArray
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
 from episodes.images import LabelledImages
+from fewshot_sla.engine.results_file import read_document, save_entries
 from fewshot_sla.engine.run_folder import RunFolder, write_text
 from fewshot_sla.evaluation.protocol import EpisodeOutcomes
 from fewshot_sla.evaluation.statistics import interval_half_width
+
+_TEST = "meta_test"  # the door that makes these results
+# What must be equal for one result to replace another.
+_KEY = ("dataset", "split", "n_way", "k_shot", "n_query", "episodes", "seed", "inference")
 
 
 @dataclass(frozen=True)
@@ -107,52 +111,14 @@ def save_results(
     """
     for result, outcome in summary:
         write_text(folder.path / result.per_episode, _outcomes_as_csv(outcome, images.class_names))
-    document = read_document(folder) if folder.results.exists() else {"results": []}
-    fresh = {(result.protocol, result.inference): _as_json(result) for result, _ in summary}
-    kept = {
-        (old.protocol, old.inference): _as_json(old)
-        for old in _results_of(document, folder)
-        if all(_belong_together(old, new) for new, _ in summary)
-    }
-    data = {
-        "name": images.name,
-        "fingerprint": images.fingerprint,
-        "images": len(images),
-        "classes": len(images.class_names),
-    }
-    split = images.name.rpartition("/")[2]
-    document = {
-        "results": list((kept | fresh).values()),
-        "data": {**document.get("data", {}), split: data},
-        **{key: value for key, value in document.items() if key not in ("results", "data")},
-    }
-    for key, value in details.items():
-        merge = isinstance(value, Mapping) and key == "wall_time_s"
-        document[key] = {**document.get(key, {}), **value} if merge else value
-    write_text(folder.results, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_document(folder: RunFolder) -> dict[str, Any]:
-    """results.json as it is.
-
-    Raises:
-        UserError: if it is not there or cannot be read.
-    """
-    if not folder.results.is_file():
-        raise UserError(f"{folder.results}: no results yet; run python -m fewshot_sla.meta_test {folder.path}")
-    advice = f"remove it and run python -m fewshot_sla.meta_test {folder.path}"
-    try:
-        document = json.loads(folder.results.read_text())
-    except ValueError as error:  # not JSON, or not even text
-        raise UserError(f"{folder.results}: the file is damaged ({error}); {advice}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("data", {}), dict):
-        raise UserError(f"{folder.results}: not a results file of this program; {advice}")
-    return document
+    if folder.results.exists():
+        read_results(folder)  # nothing is added to a file that is not ours
+    save_entries(folder, [_as_json(result) for result, _ in summary], _KEY, images, details)
 
 
 def read_results(folder: RunFolder) -> list[Result]:
     """All results of a run."""
-    return _results_of(read_document(folder), folder)
+    return _results_of(read_document(folder, _TEST), folder)
 
 
 def read_outcomes(
@@ -176,11 +142,6 @@ def read_outcomes(
     except ValueError as error:
         raise UserError(f"{path}: the file is damaged ({error}); run meta_test on {folder.path} again") from error
     return correct, classes
-
-
-def _belong_together(old: Result, new: Result) -> bool:
-    """Whether two results are of the same weights and, on the same split, of the same images."""
-    return old.step == new.step and (old.split != new.split or old.fingerprint == new.fingerprint)
 
 
 def _outcomes_as_csv(outcome: EpisodeOutcomes, class_names: Sequence[str]) -> str:

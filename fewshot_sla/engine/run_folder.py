@@ -87,7 +87,7 @@ class RunFolder:
         """Raise UserError unless a run began here."""
         if not self.holds_run:
             what = "holds no run" if self.path.is_dir() else "there is no such folder"
-            raise UserError(f"{self.path}: {what}; give the run folder of a finished or stopped meta_train")
+            raise UserError(f"{self.path}: {what}; give the run folder of a finished or stopped training")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,16 +19,26 @@ class PiecewiseConstant(LambdaLR):
         optimizer: the optimiser whose learning rate is set.
         milestones: steps at which the factor changes, increasing.
         factors: the factor from each of these steps on; before the first it is 1.
+        warmup: over so many steps from the first one on, the factor grows evenly to what it would be.
 
     Raises:
-        UserError: if there are not as many factors as milestones, or the milestones do not increase.
+        UserError: if there are not as many factors as milestones, the milestones do not increase, or the warm-up is
+            negative.
     """
 
-    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], factors: Sequence[float]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Sequence[int], factors: Sequence[float], warmup: int = 0
+    ) -> None:
         if len(milestones) != len(factors) or list(milestones) != sorted(set(milestones)):
             raise UserError(
                 f"PiecewiseConstant needs one factor for each of its increasing milestones, "
                 f"got milestones {list(milestones)} and factors {list(factors)}"
             )
+        if warmup < 0:
+            raise UserError(f"PiecewiseConstant warmup must not be negative, got {warmup}")
         values = [1.0, *factors]
-        super().__init__(optimizer, lambda step: values[bisect_right(milestones, step)])
+
+        def factor(step: int) -> float:
+            return values[bisect_right(milestones, step)] * min(1.0, (step + 1) / max(1, warmup))
+
+        super().__init__(optimizer, factor)

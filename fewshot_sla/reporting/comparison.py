@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from episodes.errors import UserError
-from fewshot_sla.engine.results import Result, read_document, read_outcomes, read_results
+from fewshot_sla.engine.results import Result, read_outcomes, read_results
+from fewshot_sla.engine.results_file import read_document
 from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.evaluation.statistics import PairedDifference, paired_difference
 
