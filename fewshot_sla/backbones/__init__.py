@@ -2,8 +2,22 @@
 
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.backbones.conv4 import Conv4
+from fewshot_sla.backbones.convnet import ConvNet
 from fewshot_sla.backbones.dropblock import DropBlock, dropblock
 from fewshot_sla.backbones.resnet12 import ResNet12
+from fewshot_sla.backbones.resnet18 import ResNet18
+from fewshot_sla.backbones.resnet_cifar import ResNetCifar
 from fewshot_sla.backbones.step_schedule import StepScheduled, set_training_step
 
-__all__ = ["Backbone", "Conv4", "DropBlock", "ResNet12", "StepScheduled", "dropblock", "set_training_step"]
+__all__ = [
+    "Backbone",
+    "Conv4",
+    "ConvNet",
+    "DropBlock",
+    "ResNet12",
+    "ResNet18",
+    "ResNetCifar",
+    "StepScheduled",
+    "dropblock",
+    "set_training_step",
+]

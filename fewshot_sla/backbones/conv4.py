@@ -1,15 +1,9 @@
 """Conv-4, the small convolutional network of the first few-shot papers."""
 
-from torch import Tensor, nn
-
-from episodes.errors import UserError
-from fewshot_sla.backbones.base import Backbone
-
-BLOCKS = 4
-REDUCTION = 2**BLOCKS  # every block halves height and width, rounding down
+from fewshot_sla.backbones.convnet import ConvNet
 
 
-class Conv4(Backbone):
+class Conv4(ConvNet):
     """Four blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max-pooling; the output is flattened.
 
     ``D = channels * (H // 16) * (W // 16)``: 64 for 28x28 images, 256 for 32x32, 1600 for 84x84.
@@ -26,31 +20,4 @@ class Conv4(Backbone):
     """
 
     def __init__(self, in_channels: int = 3, channels: int = 64) -> None:
-        super().__init__(in_channels, least_size=REDUCTION)
-        if channels < 1:
-            raise UserError(f"Conv4 channels must be at least 1, got {channels}")
-        self.channels = channels
-        inputs = [in_channels] + [channels] * (BLOCKS - 1)
-        self.blocks = nn.Sequential(*(_block(width, channels) for width in inputs))
-
-    def features(
-        self,
-        images: Tensor,  # [B, C, H, W] float
-    ) -> Tensor:  # [B, D]
-        """Flattened output of the last block."""
-        return self.blocks(images).flatten(1)
-
-    def out_features(self, height: int, width: int) -> int:
-        """``channels * (height // 16) * (width // 16)``."""
-        return self.channels * (height // REDUCTION) * (width // REDUCTION)
-
-
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    # The maximum commutes with the increasing ReLU, so pooling first gives the same output and the same gradient, and
-    # leaves the ReLU a quarter of the work.
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1),
-        nn.BatchNorm2d(outputs),
-        nn.MaxPool2d(2),
-        nn.ReLU(inplace=True),
-    )
+        super().__init__(in_channels, channels, blocks=4)

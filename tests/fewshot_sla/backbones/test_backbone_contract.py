@@ -7,21 +7,30 @@ import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.backbones import Backbone, Conv4, ResNet12
+from fewshot_sla.backbones import Backbone, Conv4, ConvNet, ResNet12, ResNet18, ResNetCifar
 
-BACKBONES: list[Callable[[], Backbone]] = [
-    lambda: Conv4(channels=8),
-    lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2),
-    lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2, pooled=True),
-]
+BACKBONES: dict[str, Callable[[], Backbone]] = {
+    "conv4": lambda: Conv4(channels=8),
+    "convnet": lambda: ConvNet(channels=8, blocks=2),
+    "resnet12": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2),
+    "resnet12-pooled": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2, pooled=True),
+    "resnet-cifar": lambda: ResNetCifar(depth=14, width=6),
+    "resnet18": ResNet18,
+}
+LEAST_SIZES = {"convnet": 4, "resnet-cifar": 4, "resnet18": 32}  # of the others 16
 
 
-@pytest.fixture(params=BACKBONES, ids=["conv4", "resnet12", "resnet12-pooled"])
-def backbone(request: pytest.FixtureRequest) -> Backbone:
+@pytest.fixture(params=BACKBONES)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def backbone(name: str) -> Backbone:
     """A small one whose BatchNorm statistics are not the initial ones."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        backbone = request.param()
+        backbone = BACKBONES[name]()
         for _ in range(3):
             backbone(torch.randn(16, 3, 32, 32))
     return backbone.eval()
@@ -108,10 +117,11 @@ def test_wrong_number_of_channels(backbone: Backbone) -> None:
         backbone(torch.randn(2, 1, 32, 32))
 
 
-def test_images_too_small(backbone: Backbone) -> None:
-    assert backbone(torch.randn(2, 3, 16, 16)).shape[0] == 2
-    with pytest.raises(UserError, match="at least 16x16 pixels, got 40x15"):
-        backbone(torch.randn(2, 3, 40, 15))
+def test_images_too_small(name: str, backbone: Backbone) -> None:
+    least = LEAST_SIZES.get(name, 16)
+    assert backbone(torch.randn(2, 3, least, least)).shape == (2, backbone.out_features(least, least))
+    with pytest.raises(UserError, match=f"at least {least}x{least} pixels, got 40x{least - 1}"):
+        backbone(torch.randn(2, 3, 40, least - 1))
 
 
 def test_raw_bytes(backbone: Backbone) -> None:
