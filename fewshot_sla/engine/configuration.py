@@ -31,7 +31,9 @@ def build_parser(
         defaults: values of arguments that have no default of their own.
         config_option: whether ``--config FILE`` and ``--print_config`` are offered.
     """
-    parser = ArgumentParser(prog=program, description=description, exit_on_error=False, default_env=False)
+    parser = ArgumentParser(
+        prog=program, description=description, exit_on_error=False, default_env=False, allow_abbrev=False
+    )
     if config_option:
         parser.add_argument("--config", action="config", help="YAML file with any of the options; may be repeated")
     for group in groups:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from episodes.errors import UserError
+from fewshot_sla.engine.memory import keep_freed_memory
 from fewshot_sla.solvers.errors import SolverError
 
 OK, USER_ERROR, INTERRUPTED = 0, 2, 130
@@ -19,6 +20,7 @@ def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | No
         main: takes the command-line arguments, returns an exit code.
         arguments: by default those of this process.
     """
+    keep_freed_memory()
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except (UserError, SolverError) as error:

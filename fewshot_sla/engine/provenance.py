@@ -15,6 +15,7 @@ _PACKAGES = (
     "qpth",
     "learn2learn",
     "pillow",
+    "scikit-learn",
     "matplotlib",
 )
 

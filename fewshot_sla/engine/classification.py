@@ -1,0 +1,182 @@
+"""Classification as the training loop sees it, and what is checked before it starts."""
+
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from episodes.batch_source import Batches, BatchSource, ImageBatch
+from episodes.datasets.base import load_split
+from episodes.errors import UserError
+from episodes.images import LabelledImages
+from episodes.normalization import Normalization
+from episodes.placement import place
+from fewshot_sla.backbones.base import check_images
+from fewshot_sla.engine.classification_recipe import Classification
+from fewshot_sla.engine.loop import Outcome
+from fewshot_sla.engine.plan import Ready, TrainingPlan, check_optimizer
+from fewshot_sla.engine.randomness import seeded
+from fewshot_sla.engine.recipe import Hardware
+from fewshot_sla.evaluation.classification import VIEWS_PER_PASS, predict_classes
+from fewshot_sla.evaluation.protocol import evaluation_mode
+from fewshot_sla.learners.classifier import Classifier, check_layers
+from fewshot_sla.objectives.classification import ClassificationObjective, Standing
+
+
+class ClassificationPlan(TrainingPlan):
+    """A classification training, put together; the test split is not opened, nor is val if the last weights are kept.
+
+    Args:
+        recipe: what to train and how; its backbone is trained in place.
+
+    Raises:
+        UserError: if the images cannot be loaded, or the splits do not hold the same classes.
+    """
+
+    program = "train"
+    recipe: Classification
+    model: Classifier
+
+    def __init__(self, recipe: Classification) -> None:
+        self.recipe = recipe
+        self.train = load_split(recipe.data, "train")
+        self.validation = load_split(recipe.data, "val") if recipe.keep == "best" else None
+        if self.validation:
+            check_same_classes(self.train, self.validation)
+        self.counts = self.train.class_counts
+        recipe.objective.transformations.check(*self.train.image_shape)
+        with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
+            self.model = build_classifier(recipe, self.train.image_shape, len(self.train.class_names))
+
+    def rehearse(self) -> None:
+        """A few training images through everything.
+
+        Raises:
+            UserError: if transformations, network, losses or optimiser do not fit the images or one another.
+        """
+        recipe = self.recipe
+        recipe.objective.check(self.counts)
+        check_layers(recipe.objective, self.model)
+        source = BatchSource(self.train, min(2, recipe.batch_size), recipe.seed, Normalization.of(self.train))
+        with evaluation_mode(self.model):
+            loss = _loss(recipe.objective, self.model, source.batch(0), Standing(self.counts, 0.0)).loss
+        if not bool(loss.isfinite()):
+            raise UserError("the loss is NaN or infinite before any training")
+        check_optimizer(recipe, self.model)
+
+    def check_sharing(self, processes: int) -> None:
+        """Raise UserError unless the images of a step can be shared out evenly over passes and processes."""
+        recipe = self.recipe
+        if recipe.batch_size % (max(1, recipe.images_per_forward) * processes):
+            raise UserError(
+                f"batch_size ({recipe.batch_size}) must be a multiple of images_per_forward times the number of "
+                f"processes ({max(1, recipe.images_per_forward)} x {processes})"
+            )
+
+    def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
+        """Batches from images on the device."""
+        recipe, device = self.recipe, fabric.device
+        normalization = Normalization.of(self.train).to(device)
+        per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
+        train = BatchSource(
+            place(self.train, device, hardware.placement), per_pass, recipe.seed, normalization, recipe.augmentation
+        )
+        validation = None
+        if self.validation:
+            # Validation images are gathered in order: batch size and seed have no say.
+            validation = BatchSource(place(self.validation, device, hardware.placement), 1, 0, normalization)
+        task = ClassificationTask(recipe, train, validation, self.counts.to(device), fabric)
+        return Ready(task, train, validation.images if validation else None)
+
+    def identity(self) -> dict[str, Any]:
+        """The classes, in the order of the outputs, and how many training images each has."""
+        return {"class_names": list(self.train.class_names), "class_counts": self.counts.tolist()}
+
+
+class ClassificationTask:
+    """Classification as the loop sees it. A step is one batch, shared out over passes and processes.
+
+    Args:
+        recipe: what to train and how.
+        train: training batches of the size of one pass.
+        validation: where the images come from that choose the best checkpoint; None to keep the last weights.
+        counts: [N] int64, training images of each class, on the device.
+        fabric: processes and precision.
+    """
+
+    def __init__(
+        self,
+        recipe: Classification,
+        train: Batches,
+        validation: Batches | None,
+        counts: Tensor,
+        fabric: Fabric,
+    ) -> None:
+        self.recipe, self.train, self.validation, self.counts, self.fabric = recipe, train, validation, counts, fabric
+        per_pass = train.sampler.batch_size
+        self.passes = recipe.batch_size // (per_pass * fabric.world_size)
+        self.score = recipe.objective.primary if validation else ""
+
+    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+        """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
+        batch = self.train.batch(step * self.passes * self.fabric.world_size + number)
+        return _loss(self.recipe.objective, model, batch, Standing(self.counts, step / self.recipe.loop.steps))
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Accuracy on the validation images by every inference of the objective."""
+        if not self.validation:
+            return {}
+        assert isinstance(model, Classifier)
+        return accuracies(self.fabric, model, self.recipe.objective, self.validation)
+
+
+def accuracies(
+    fabric: Fabric, classifier: Classifier, objective: ClassificationObjective, source: Batches
+) -> dict[str, float]:
+    """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
+    numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
+    batches = source.in_order(numbers, images_per_pass(objective))
+    found = predict_classes(classifier, objective, batches, autocast=fabric.autocast)
+    right = torch.tensor([round(found.accuracy(name) * len(numbers)) for name in objective.inferences])
+    if fabric.world_size > 1:
+        right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()
+    return dict(zip(objective.inferences, (right.double() / len(source.images)).tolist(), strict=True))
+
+
+def images_per_pass(objective: ClassificationObjective, crops: int = 1) -> int:
+    """How many images go through the network at once when nothing is learnt."""
+    return max(1, VIEWS_PER_PASS // (objective.transformations.m * crops))
+
+
+def build_classifier(recipe: Classification, image_shape: tuple[int, int, int], classes: int) -> Classifier:
+    """The network of a recipe: its backbone, and the layers that its objective needs.
+
+    Raises:
+        UserError: if the backbone cannot take the images.
+    """
+    channels, height, width = image_shape
+    backbone, objective = recipe.backbone, recipe.objective
+    check_images(torch.empty(1, channels, height, width, device="meta"), backbone.in_channels, backbone.least_size)
+    normalized = objective.label_loss.needs_normalized_layer
+    return Classifier(backbone, objective.outputs(classes), (height, width), normalized)
+
+
+def check_same_classes(train: LabelledImages, other: LabelledImages) -> None:
+    """Raise UserError unless two splits have the same classes and the same kind of images."""
+    if train.image_shape != other.image_shape:
+        raise UserError(
+            f"{train.name} has images of shape {list(train.image_shape)}, {other.name} of {list(other.image_shape)}; "
+            "they must be equal"
+        )
+    if train.class_names != other.class_names:
+        only = sorted(set(train.class_names) ^ set(other.class_names)) or ["their order"]
+        raise UserError(
+            f"{train.name} and {other.name} do not hold the same classes (first difference: {only[0]!r}); "
+            "few-shot data goes to python -m fewshot_sla.meta_train"
+        )
+
+
+def _loss(objective: ClassificationObjective, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
+    logits = model(objective.transformations(batch.images))
+    return Outcome(objective.loss(logits, batch.labels, standing), objective.accuracy(logits, batch.labels).detach())

@@ -1,0 +1,34 @@
+"""Crops of an image to be classified: the image itself, or the ten crops of Krizhevsky et al. (NeurIPS 2012)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Crops = Callable[[Tensor], Tensor]  # [B, C, H, W] -> [B, K, C, H, W]
+
+
+def as_is(
+    images: Tensor,  # [B, C, H, W]
+) -> Tensor:  # [B, 1, C, H, W]
+    """One crop: the image."""
+    return images.unsqueeze(1)
+
+
+def ten_crops(
+    images: Tensor,  # [B, C, H, W]
+    black: Tensor,  # [C] what black has become by normalisation
+    padding: int = 4,  # pixels of black on each side, as random crops have them in training
+) -> Tensor:  # [B, 10, C, H, W]
+    """The four corners and the centre of the padded image, and the same of its mirror image.
+
+    >>> ten_crops(torch.zeros(2, 3, 32, 32), torch.zeros(3)).shape
+    torch.Size([2, 10, 3, 32, 32])
+    """
+    height, width = images.shape[-2:]
+    black = black[:, None, None]
+    padded = functional.pad(images - black, (padding,) * 4) + black
+    corners = [(0, 0), (0, 2 * padding), (2 * padding, 0), (2 * padding, 2 * padding), (padding, padding)]
+    crops = torch.stack([padded[..., y : y + height, x : x + width] for y, x in corners], dim=1)
+    return torch.cat([crops, crops.flip(-1)], dim=1)

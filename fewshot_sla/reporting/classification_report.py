@@ -1,0 +1,97 @@
+"""What the run folder of a classifier gets: validation results, learning curve; and the report of an ensemble."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from episodes.images import LabelledImages
+from fewshot_sla.engine.classification import images_per_pass
+from fewshot_sla.engine.classification_results import save_class_results, summarize_classes
+from fewshot_sla.engine.classification_testing import Tested
+from fewshot_sla.engine.classification_trained import TrainedClassifier, load_classifier
+from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.engine.provenance import device_facts, versions
+from fewshot_sla.engine.recipe import Hardware
+from fewshot_sla.engine.run_folder import RunFolder, write_text
+from fewshot_sla.engine.training import Training
+from fewshot_sla.evaluation.classification import ensemble, predict_classes
+from fewshot_sla.reporting.classification_tables import class_results_table
+from fewshot_sla.reporting.learning_curve import draw_learning_curve
+from fewshot_sla.reporting.tables import show
+
+
+def report_classification(training: Training, folder: RunFolder, configuration: dict[str, Any]) -> None:
+    """Write ``learning_curve.png`` and, if there was a validation, ``results.json``; print the results.
+
+    Args:
+        training: what came of it.
+        folder: the run.
+        configuration: the resolved configuration, kept beside the results.
+    """
+    run = load_classifier(folder).to(training.fabric.device)  # the weights that were kept
+    objective, images = run.recipe.objective, training.validation
+    title = f"{run.recipe.data.name}, {type(objective).__name__}"
+    draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
+    if images is None:
+        show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
+        return
+    batches = run.source(images).in_order(batch_size=images_per_pass(objective))
+    found = predict_classes(run.classifier, objective, batches, autocast=training.fabric.autocast)
+    results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=int(run.best["step"]))
+    details = {
+        "configuration": configuration,
+        "versions": versions(),
+        "device": training.device,
+        "wall_time_s": {"training": round(training.seconds, 2)},
+        "training": {
+            "steps": training.steps,
+            "best": training.best,
+            "versions": versions(),
+            "device": training.device,
+        },
+    }
+    save_class_results(folder, results, found, images, details)
+    show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
+
+
+def class_test_details(
+    run: TrainedClassifier, hardware: Hardware, fabric: Fabric, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """What stands beside the results of a test.
+
+    Args:
+        run: what was tested.
+        hardware: as asked for.
+        fabric: what it ran on.
+        seconds: wall time of each test, by its name.
+    """
+    return {
+        "configuration": run.configuration,
+        "versions": versions(),
+        "device": device_facts(fabric.device, hardware.precision, fabric.world_size),
+        "wall_time_s": {name: round(value, 2) for name, value in seconds.items()},
+    }
+
+
+def report_ensemble(members: Sequence[Tested], images: LabelledImages, path: str) -> None:
+    """Print what the mean of the members' probabilities comes to, and write it to a JSON file if one is named.
+
+    Inferences that not all members have are left out.
+    """
+    first = members[0].run
+    names = [str(member.run.folder.path) for member in members]
+    results = summarize_classes(
+        ensemble([member.found for member in members]),
+        images,
+        first.class_counts,
+        primary=first.recipe.objective.primary,
+        step=int(first.best["step"]),
+    )
+    show(class_results_table(results, f"independent ensemble (IE) of {len(members)} runs on {images.name}"))
+    if path:
+        document = {"members": names, "results": [asdict(result) for result in results], "versions": versions()}
+        write_text(Path(path), json.dumps(document, indent=2, ensure_ascii=False) + "\n")

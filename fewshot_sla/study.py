@@ -1,0 +1,112 @@
+"""``python -m fewshot_sla.study CONFIG...``: several recipes, several seeds each: one table, one picture."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from episodes.errors import UserError
+from fewshot_sla import test, train
+from fewshot_sla.engine import configuration
+from fewshot_sla.engine.door import OK, run_door
+from fewshot_sla.engine.run_folder import RunFolder
+
+_OBJECTIVES = "fewshot_sla.objectives.classification"
+_ROTATION = "--objective.transformations=episodes.Rotation"
+# What is compared where no configuration is given: the objectives of the paper, all else as train has it.
+DIGITS = {
+    "baseline": [f"--objective={_OBJECTIVES}.Baseline"],
+    "da": [f"--objective={_OBJECTIVES}.DA", _ROTATION],
+    "mt": [f"--objective={_OBJECTIVES}.MT", _ROTATION],
+    "sla": [f"--objective={_OBJECTIVES}.SLA", _ROTATION],
+    "sla_sd": [f"--objective={_OBJECTIVES}.SLASD", _ROTATION],
+}
+
+
+@dataclass
+class Study:
+    """What to train and to test.
+
+    Args:
+        seeds: each recipe is trained once with each.
+        folder: run folders are made in it, FOLDER/RECIPE/seedS, and study.json and study.png written; what is there
+            already is not done again.
+        split: that the figures are of.
+    """
+
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    folder: str = "runs/study"
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        """Refuse a study of nothing."""
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds must be at least one number, each once, got {self.seeds}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train and test whatever has not been, then print the table and draw the picture."""
+    own, options_of_train = _divided(arguments)
+    parser = configuration.build_parser(
+        "python -m fewshot_sla.study",
+        "Train and test several recipes with several seeds each, and compare them. Without a configuration: all "
+        "objectives on handwritten digits. Options after -- go to every training: -- --loop.steps 100",
+        Study,
+        config_option=False,
+    )
+    parser.add_argument("configs", type=str, nargs="*", help="Configurations of train; a recipe is called by its file.")
+    options = configuration.parse(parser, configuration.join_lists(own, "--seeds"))
+    study: Study = configuration.instantiate(parser, options, Study)
+    recipes = _recipes(options.configs)
+
+    # Heavy imports come after the command line is known to be good.
+    from fewshot_sla.reporting.study import draw_study, save_study, study_rows, study_table
+    from fewshot_sla.reporting.tables import show
+
+    runs: dict[str, list[RunFolder]] = {}
+    for name, described in recipes.items():
+        runs[name] = []
+        for seed in study.seeds:
+            folder = RunFolder(Path(study.folder) / name / f"seed{seed}")
+            named = [f"--run_folder={folder.path}", f"--seed={seed}", *(["--resume"] if folder.holds_run else [])]
+            code = _train_and_test([*described, *options_of_train, *named], folder, study.split)
+            if code != OK:
+                return code
+            runs[name].append(folder)
+    rows = study_rows(runs, study.split)
+    picture = Path(study.folder) / "study.png"
+    save_study(Path(study.folder) / "study.json", rows, study.seeds)
+    draw_study(picture, rows)
+    show(study_table(rows, study.seeds), f"picture: {picture}")
+    return OK
+
+
+def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options of the study, and those behind ``--``, which are for train."""
+    words = list(arguments)
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
+
+
+def _recipes(configs: Sequence[str]) -> dict[str, list[str]]:
+    """Name of each recipe, and what train is told of it."""
+    if not configs:
+        return DIGITS
+    names = [Path(config).stem for config in configs]
+    if len(set(names)) < len(names):
+        raise UserError(f"two configurations have the same file name: {', '.join(sorted(names))}; rename one")
+    return {name: ["--config", config] for name, config in zip(names, configs, strict=True)}
+
+
+def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
+    """Both, unless it was done before; the exit code."""
+    from fewshot_sla.engine.classification_testing import is_tested
+
+    code = train.main(described)  # a run that is complete only has its report written again
+    if code != OK or is_tested(folder, split):
+        return code
+    return test.main([str(folder.path), "--split", split])
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

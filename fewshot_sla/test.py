@@ -1,0 +1,86 @@
+"""``python -m fewshot_sla.test RUN_FOLDER...``: the accuracy of a trained classifier, or of an ensemble of several."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from episodes.errors import UserError
+from fewshot_sla.engine import configuration
+from fewshot_sla.engine.door import OK, run_door
+from fewshot_sla.engine.recipe import Hardware
+from fewshot_sla.engine.run_folder import RunFolder
+
+
+@dataclass
+class ClassificationTest:
+    """What to test on, and how.
+
+    Args:
+        split: "test", "val" or "train".
+        inference: name of one inference, for instance aggregated; by default all that the model has.
+        padding: pixels added on each side for the ten crops.
+    """
+
+    split: str = "test"
+    inference: str = ""
+    padding: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be cropped."""
+        if self.padding < 1:
+            raise UserError(f"padding must be at least 1, got {self.padding}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the runs, predict, write results.json, print the table."""
+    parser = configuration.build_parser(
+        "python -m fewshot_sla.test",
+        "Evaluate a trained classifier. Model, transformations, data and normalisation come from the run folder. Of "
+        "several run folders each is evaluated, and then their independent ensemble: the mean of their probabilities.",
+        ClassificationTest,
+        Hardware,
+        config_option=False,
+    )
+    parser.add_argument("run_folders", type=str, nargs="+", help="Run folders of train.")
+    parser.add_argument(
+        "--ten_crop",
+        action="store_true",
+        help="Also average over ten crops: corners and centre of the padded image, and of its mirror image.",
+    )
+    parser.add_argument("--json", type=str, default="", help="File for the figures of an ensemble.")
+    options = configuration.parse(parser, arguments)
+    test: ClassificationTest = configuration.instantiate(parser, options, ClassificationTest)
+    hardware: Hardware = configuration.instantiate(parser, options, Hardware)
+    if hardware.devices > 1 or hardware.num_nodes > 1:
+        raise UserError("a classifier is tested by one process: leave out --devices and --num_nodes")
+
+    # Heavy imports come after the command line is known to be good.
+    from fewshot_sla.engine.classification_results import save_class_results
+    from fewshot_sla.engine.classification_testing import evaluate_run, load_together
+    from fewshot_sla.reporting.classification_report import class_test_details, report_ensemble
+    from fewshot_sla.reporting.classification_tables import class_results_table
+    from fewshot_sla.reporting.tables import show
+
+    fabric = hardware.fabric()
+    runs, images = load_together([RunFolder(path) for path in options.run_folders], test.split)
+    members = []
+    for run in runs:
+        results = []
+        for padding in (0, test.padding) if options.ten_crop else (0,):
+            began = time.monotonic()
+            tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
+            seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
+            details = class_test_details(run, hardware, fabric, seconds)
+            save_class_results(run.folder, tested.results, tested.found, images, details)
+            results += tested.results
+            if not padding:
+                members.append(tested)
+        show(class_results_table(results, f"{run.folder.path} on {images.name}"))
+    if len(members) > 1:
+        report_ensemble(members, images, options.json)
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))
