@@ -7,6 +7,7 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
+from episodes.gathering import gather_normalized
 from episodes.image_augmentation import ImageAugmentation, NoAugmentation
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
@@ -77,7 +78,4 @@ class EpisodeSource:
         numbers: Tensor,  # [...] int64
     ) -> Tensor:  # [..., C, H, W] float32
         """The images with these numbers, augmented and normalised."""
-        if isinstance(self.augmentation, NoAugmentation):
-            return self.normalization.of_bytes(self.images.gather_bytes(numbers))
-        images = self.images.gather(numbers)
-        return self.normalization(self.augmentation(images.flatten(0, -4)).view_as(images))
+        return gather_normalized(self.images, numbers, self.normalization, self.augmentation)

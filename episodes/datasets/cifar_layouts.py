@@ -1,7 +1,8 @@
-"""The forms in which people have CIFAR-100: the official archive, its unpacked folder, or folders of image files.
+"""The forms in which people have CIFAR-100 and CIFAR-10: the official archive, its unpacked folder, folders of images.
 
-Whatever the form, the 600 images of a class (500 of the original training part, 100 of the original test part) are put
-together; which classes make up a split is not decided here.
+Whatever the form, few-shot learning puts the 600 images of a class of CIFAR-100 together (500 of the original training
+part, 100 of the original test part); classification reads the two parts one by one. Which classes or images make up a
+split is not decided here.
 """
 
 import hashlib
@@ -15,17 +16,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.datasets.class_lists import class_list
+from episodes.datasets.cifar_editions import CIFAR_10, CIFAR_100, PARTS, SIDE, Edition
 from episodes.datasets.image_files import list_class_folders, list_folder, read_images
 from episodes.datasets.restricted_pickle import load_pickle
 from episodes.errors import UserError
 
-ARCHIVE = "cifar-100-python.tar.gz"
-ARCHIVE_MD5 = "eb9058c3a382ffc7106e4002c42a8d85"
-FOLDER = "cifar-100-python"
-PARTS = ("train", "test")
-SIDE = 32
-CLASSES = tuple(sorted(name for names in class_list("cifar100").values() for name in names))
+# What is meant where no edition is named.
+ARCHIVE, FOLDER, CLASSES = CIFAR_100.archive, CIFAR_100.folder, CIFAR_100.classes
 
 _SOME = 5  # names in a message
 
@@ -33,7 +30,7 @@ ReadClass = Callable[[str], NDArray[np.uint8]]  # class name -> [n, 3, 32, 32]
 
 
 class Layout(ABC):
-    """CIFAR-100 in one form.
+    """CIFAR-100 or CIFAR-10 in one form.
 
     Attributes:
         description: the form in words.
@@ -63,28 +60,34 @@ class Layout(ABC):
 
 
 class OfficialFiles(Layout):
-    """The Python version of CIFAR-100 as its authors give it away: two pickles of 50,000 and 10,000 images, and names.
+    """The Python version as its authors give it away: pickles of some 10,000 images each, and one of names.
 
     Args:
         path: the archive, or the folder it unpacks to.
+        edition: CIFAR-100 or CIFAR-10.
+        parts: those that are read, in this order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, edition: Edition = CIFAR_100, parts: Sequence[str] = PARTS) -> None:
         self.path = path
+        self.edition = edition
+        self.parts = parts
         self.description = f"the official {'archive' if path.is_file() else 'files (python version) in'} {path}"
 
     def files(self, classes: Sequence[str]) -> list[Path]:
-        """The archive, or its three files."""
-        return [self.path] if self.path.is_file() else [self.path / name for name in (*PARTS, "meta")]
+        """The archive, or its files."""
+        return [self.path] if self.path.is_file() else [self.path / name for name in self.edition.files]
 
     def open(self, classes: Sequence[str], notes: list[str]) -> tuple[int, ReadClass]:
-        """Everything is read at once."""
+        """Everything is read at once; the images of a class keep the order of the files."""
         meta, *parts = self._pickles(notes)
-        names = [_text(name) for name in _entry(meta, "fine_label_names", self.path)]
+        names = [_text(name) for name in self._entry(meta, self.edition.names_key)]
         for name in names:
-            if name not in CLASSES:
-                raise UserError(f"{self.path}: {name!r} in the file meta is not a class of CIFAR-100")
-        _refuse_missing(classes, names, self.path)
+            if name not in self.edition.classes:
+                raise UserError(
+                    f"{self.path}: {name!r} in the file {self.edition.meta} is not a class of {self.edition.title}"
+                )
+        _refuse_missing(classes, names, self.path, self.edition)
         checked = [self._images(part) for part in parts]
         labels, pixels = (np.concatenate(arrays) for arrays in zip(*checked, strict=True))
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
@@ -94,9 +97,9 @@ class OfficialFiles(Layout):
         return int(wanted.sum()), lambda name: pixels[labels == numbers[name]]
 
     def _images(self, part: Mapping[Any, Any]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Labels [n] and images [n, 3, 32, 32] of train or test."""
-        labels = np.asarray(_entry(part, "fine_labels", self.path))
-        pixels = np.asarray(_entry(part, "data", self.path))
+        """Labels [n] and images [n, 3, 32, 32] of one file."""
+        labels = np.asarray(self._entry(part, self.edition.labels_key))
+        pixels = np.asarray(self._entry(part, "data"))
         if labels.dtype.kind not in "iu" or pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * SIDE * SIDE):
             raise UserError(
                 f"{self.path}: labels are {labels.dtype} {list(labels.shape)} and pixels {pixels.dtype} "
@@ -105,24 +108,34 @@ class OfficialFiles(Layout):
         return labels.astype(np.int64), pixels.reshape(-1, 3, SIDE, SIDE)
 
     def _pickles(self, notes: list[str]) -> list[Mapping[Any, Any]]:
-        """Contents of meta, train and test."""
-        wanted = ("meta", *PARTS)
+        """Contents of the file of names, and of all files of the parts."""
+        wanted = (self.edition.meta, *(name for part in self.parts for name in self.edition.parts[part]))
         try:
             if not self.path.is_file():
                 return [self._load(self.path / name) for name in wanted]
             notes += self._differences()
             with tarfile.open(self.path) as archive:
-                return [self._unpickle(_member(archive, f"{FOLDER}/{name}"), name) for name in wanted]
-        except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError) as error:
+                members = [self._member(archive, f"{self.edition.folder}/{name}") for name in wanted]
+                return [self._unpickle(file, name) for file, name in zip(members, wanted, strict=True)]
+        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
             why = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
             raise UserError(f"{self.path} is cut off or damaged ({why}); get it again") from None
+
+    def _member(self, archive: tarfile.TarFile, name: str) -> BinaryIO:
+        try:
+            file = archive.extractfile(name)
+        except KeyError:
+            file = None
+        if file is None:
+            raise UserError(f"{self.path} is not the python version of {self.edition.title}: it has no {name!r}")
+        return cast(BinaryIO, file)
 
     def _differences(self) -> list[str]:
         """A line if the archive is not, byte for byte, the official one."""
         with open(self.path, "rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        same = md5 == ARCHIVE_MD5
-        return [] if same else [f"{self.path} is not the official archive: its MD5 is {md5}, not {ARCHIVE_MD5}"]
+        official = self.edition.md5
+        return [] if md5 == official else [f"{self.path} is not the official archive: its MD5 is {md5}, not {official}"]
 
     def _load(self, path: Path) -> Mapping[Any, Any]:
         with open(path, "rb") as file:
@@ -131,36 +144,47 @@ class OfficialFiles(Layout):
     def _unpickle(self, file: BinaryIO, name: str) -> Mapping[Any, Any]:
         content = load_pickle(file)
         if not isinstance(content, Mapping):
-            raise UserError(f"{self.path}: the file {name} is no file of CIFAR-100")
+            raise UserError(f"{self.path}: the file {name} is no file of {self.edition.title}")
         return content
 
+    def _entry(self, content: Mapping[Any, Any], key: str) -> Any:
+        """An entry of a pickle that was written by Python 2, whose keys are bytes or text."""
+        for spelled in (key, key.encode()):
+            if spelled in content:
+                return content[spelled]
+        other = CIFAR_10 if self.edition is CIFAR_100 else CIFAR_100
+        titles = f"{self.edition.title} (and not {other.title})"
+        raise UserError(f"{self.path}: there is no {key!r} in it; is it the python version of {titles}?")
 
-class ClassFolders(Layout):
+
+class CifarFolders(Layout):
     """A folder a class, full of image files, in one or several places; a class in two of them is put together.
 
     Args:
         places: folders that hold folders with the names of classes.
         description: the form in words.
+        edition: CIFAR-100 or CIFAR-10.
 
     Raises:
-        UserError: if there are images under a name that is not a class of CIFAR-100.
+        UserError: if there are images under a name that is not a class.
     """
 
-    def __init__(self, places: Sequence[Path], description: str) -> None:
+    def __init__(self, places: Sequence[Path], description: str, edition: Edition = CIFAR_100) -> None:
         self.description = description
+        self.edition = edition
         self.root = places[0].parent if len(places) > 1 else places[0]
         self.folders: dict[str, list[Path]] = {}
         for place in places:
             for name, folder in list_class_folders(place).items():
                 plain = plain_name(name)
-                if plain in CLASSES:
+                if plain in edition.classes:
                     self.folders.setdefault(plain, []).append(folder)
                 elif list_folder(folder).images:
-                    raise UserError(f"{place}: {name!r} is not a class of CIFAR-100, but there are images in it")
+                    raise UserError(f"{place}: {name!r} is not a class of {edition.title}, but there are images in it")
 
     def files(self, classes: Sequence[str]) -> list[Path]:
-        """All image files of the classes."""
-        _refuse_missing(classes, self.folders, self.root)
+        """All image files of the classes; those of one folder in the order of their names."""
+        _refuse_missing(classes, self.folders, self.root, self.edition)
         return [file for name in classes for folder in self.folders[name] for file in list_folder(folder).images]
 
     def open(self, classes: Sequence[str], notes: list[str]) -> tuple[int, ReadClass]:
@@ -177,63 +201,56 @@ class ClassFolders(Layout):
         return images
 
 
+def find_official(root: Path, edition: Edition) -> Path | None:
+    """The official archive under a root (or the root itself), or the folder it unpacks to; None if there is neither."""
+    for path in (root, root / edition.archive):
+        if path.is_file() and path.name.endswith((".tar.gz", ".tgz", ".tar")):
+            return path
+    for path in (root, root / edition.folder):
+        if all((path / name).is_file() for name in edition.files):
+            return path
+    return None
+
+
 def find_layout(root: Path) -> Layout | None:
     """The form that CIFAR-100 has under a root; None if there is none that is known.
 
     Raises:
         UserError: if there is a form that is known, with something in it that does not belong there.
     """
-    for path in (root, root / ARCHIVE):
-        if path.is_file() and path.name.endswith((".tar.gz", ".tgz", ".tar")):
-            return OfficialFiles(path)
-    for path in (root, root / FOLDER):
-        if all((path / name).is_file() for name in (*PARTS, "meta")):
-            return OfficialFiles(path)
+    official = find_official(root, CIFAR_100)
+    if official:
+        return OfficialFiles(official)
     for path in (root, root / "cifar100"):
-        if _has_classes(path / "data"):
-            return ClassFolders([path / "data"], f"the CIFAR-FS archive, unpacked, in {path}")
+        if has_classes(path / "data", CIFAR_100):
+            return CifarFolders([path / "data"], f"the CIFAR-FS archive, unpacked, in {path}")
     # "train" is a class of CIFAR-100, too: a folder of that name is a part only if there are classes in it.
-    parts = [root / name for name in ("train", "val", "test") if _has_classes(root / name)]
+    parts = [root / name for name in ("train", "val", "test") if has_classes(root / name, CIFAR_100)]
     if parts:
         names = ", ".join(f"{part.name}/" for part in parts)
-        return ClassFolders(parts, f"a folder a class in {names} of {root} (put together)")
-    if _has_classes(root):
-        return ClassFolders([root], f"a folder a class in {root}")
+        return CifarFolders(parts, f"a folder a class in {names} of {root} (put together)")
+    if has_classes(root, CIFAR_100):
+        return CifarFolders([root], f"a folder a class in {root}")
     return None
 
 
 def plain_name(name: str) -> str:
-    """The name of a class as CIFAR-100 spells it: small letters and underscores."""
+    """The name of a class as CIFAR spells it: small letters and underscores."""
     return name.lower().replace(" ", "_").replace("-", "_")
 
 
-def _has_classes(folder: Path) -> bool:
+def has_classes(folder: Path, edition: Edition) -> bool:
     """Whether a folder has at least one folder that is called like a class."""
-    return folder.is_dir() and any(plain_name(name) in CLASSES for name in list_class_folders(folder))
+    return folder.is_dir() and any(plain_name(name) in edition.classes for name in list_class_folders(folder))
 
 
-def _refuse_missing(classes: Iterable[str], there: Container[str], path: Path) -> None:
-    """Say which classes a form of CIFAR-100 lacks."""
+def _refuse_missing(classes: Iterable[str], there: Container[str], path: Path, edition: Edition) -> None:
+    """Say which classes are missing."""
     missing = [name for name in classes if name not in there]
     if missing:
         more = f" and {len(missing) - _SOME} more" if len(missing) > _SOME else ""
-        raise UserError(f"{path}: classes of CIFAR-100 are missing: {', '.join(missing[:_SOME])}{more}")
-
-
-def _entry(content: Mapping[Any, Any], key: str, path: Path) -> Any:
-    """An entry of a pickle that was written by Python 2, whose keys are bytes or text."""
-    for spelled in (key, key.encode()):
-        if spelled in content:
-            return content[spelled]
-    raise UserError(f"{path}: there is no {key!r} in it; is it the python version of CIFAR-100 (and not CIFAR-10)?")
+        raise UserError(f"{path}: classes of {edition.title} are missing: {', '.join(missing[:_SOME])}{more}")
 
 
 def _text(name: str | bytes) -> str:
     return name.decode("utf-8") if isinstance(name, bytes) else name
-
-
-def _member(archive: tarfile.TarFile, name: str) -> BinaryIO:
-    file = archive.extractfile(name)
-    if file is None:
-        raise KeyError(f"{name} is not a file")
-    return cast(BinaryIO, file)

@@ -14,6 +14,7 @@ from episodes.datasets.image_files import list_class_folders
 from episodes.datasets.omniglot_layouts import CharacterFolder, find_part
 from episodes.datasets.store import SPLITS, SplitContents, StoredSource, files_key
 from episodes.errors import UserError
+from episodes.transformations import Rotation
 
 SIDE = 28
 DRAWERS = 20
@@ -59,8 +60,8 @@ class Omniglot(StoredSource):
     Args:
         root: folder with images_background and images_evaluation, as zip archives or unpacked.
         convention: which characters are for what.
-        rotations_as_classes: make four classes of every character in every split. Not together with rotations as label
-            augmentation.
+        rotations_as_classes: make four classes of every character in every split. Refused together with rotations as
+            label augmentation.
         download: fetch the archives (16 MB) from the author's repository if they are not under the root.
         cache_dir: folder for the decoded images; by default the user's cache folder, or what the environment variable
             FEWSHOT_SLA_CACHE says.
@@ -88,6 +89,7 @@ class Omniglot(StoredSource):
             raise UserError(f"{self.name}: convention must be vinyals or lake, not {convention!r}")
         self.convention = convention
         self.rotations_as_classes = rotations_as_classes
+        self.classes_under = Rotation().names[1:] if rotations_as_classes else ()
         self.download = download
 
     @cached_property

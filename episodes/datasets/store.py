@@ -43,8 +43,9 @@ class SplitContents:
         class_names: in an order that is the same for every layout: sorted, or that of the official list.
         image_shape: (C, H, W).
         images_at_most: how many images there are, or would be if none were broken; for disk space and progress.
-        read_class: number of a class -> its images, uint8 [n, C, H, W], in any order: the store sorts them. Called from
-            several threads at once. Raises UserError for files that cannot be read.
+        read_class: number of a class -> its images, uint8 [n, C, H, W], in any order: the store sorts them (unless
+            the reader keeps their order). Called from several threads at once. Raises UserError for files that cannot
+            be read.
         notes: ``read_class`` may append lines about what it left out; they are logged, kept and shown by ``verify``.
     """
 
@@ -60,7 +61,8 @@ class StoredSource(DataSource):
 
     In the store, images are sorted by class and, within a class, by the SHA-256 of their pixels. So the order depends
     on nothing but the images: not on file names, not on whether they came from a pickle or from a folder, and every
-    layout of the same images has the same fingerprint.
+    layout of the same images has the same fingerprint. A reader whose ``keeps_order`` is true keeps the images of a
+    class as it reads them, for data sets where the order of the files is part of what was published.
 
     Args:
         root: folder (or file) with the data set.
@@ -71,6 +73,8 @@ class StoredSource(DataSource):
     recipe: ClassVar[int] = 1  # to be raised by whoever changes what a reader makes of the same files
     how_to_get: ClassVar[str] = ""  # what to put under the root and where it comes from; ends the messages
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    keeps_order: ClassVar[bool] = False
+    shares_classes: ClassVar[bool] = False  # all splits hold the same classes (classification, not few-shot learning)
     published_overlap: ClassVar[int] = 0  # pairs of equal images across splits in the data as they were published
 
     def __init__(self, root: str, cache_dir: str | None = None) -> None:
@@ -142,6 +146,7 @@ class StoredSource(DataSource):
             UserError: if the files of the split are not there, or there is no cache folder.
         """
         causes = [FORMAT, type(self).__qualname__, self.recipe, self.name, split, self.source_key(split)]
+        causes += ["in the order of the files"] * self.keeps_order
         key = hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
         try:
             folder = Path(self.cache_dir).expanduser() if self.cache_dir else cache_folder()
@@ -167,7 +172,7 @@ class StoredSource(DataSource):
         try:
             _check_space(path.parent, needed)
             with show_progress(f"{name}: decoding, once", contents.images_at_most) as advance:
-                images = _classes_in_order(name, contents, advance)
+                images = _classes_in_order(name, contents, self.keeps_order, advance)
                 write_store(path, name, contents.class_names, contents.images_at_most, images, contents.notes)
             stored = read_store(path)
         except OSError as error:
@@ -217,7 +222,7 @@ def sorted_by_content(
 
 
 def _classes_in_order(
-    name: str, contents: SplitContents, advance: Callable[[int], None]
+    name: str, contents: SplitContents, keeps_order: bool, advance: Callable[[int], None]
 ) -> Iterator[NDArray[np.uint8]]:  # each [n_c, C, H, W]
     """The images of class after class, read by several threads a few classes ahead."""
 
@@ -230,7 +235,7 @@ def _classes_in_order(
             raise UserError(f"{name}: class {contents.class_names[number]!r} has no image that can be read")
         if images.dtype != np.uint8 or images.shape[1:] != contents.image_shape:
             raise TypeError(f"{name}: uint8 {contents.image_shape} promised, {images.dtype} {images.shape[1:]} read")
-        return sorted_by_content(images)
+        return images if keeps_order else sorted_by_content(images)
 
     threads = min(8, os.cpu_count() or 1)
     waiting: list[Future[NDArray[np.uint8]]] = []

@@ -15,14 +15,21 @@ from episodes.images import LabelledImages
 # What the command line calls the readers. A reader of one's own is named by its dotted path.
 NAMES: dict[str, str] = {
     "cifar-fs": "episodes.datasets.cifar.CIFARFS",
+    "cifar10": "episodes.datasets.cifar_classification.CIFAR10",
+    "cifar100": "episodes.datasets.cifar_classification.CIFAR100",
+    "class-folders": "episodes.datasets.class_folders.ClassFolders",
     "cub": "episodes.datasets.cub.CUB",
     "fc100": "episodes.datasets.cifar.FC100",
     "folder": "episodes.datasets.folder.ImageFolders",
     "mini-imagenet": "episodes.datasets.mini_imagenet.MiniImageNet",
+    "mnist": "episodes.datasets.mnist.MNIST",
     "omniglot": "episodes.datasets.omniglot.Omniglot",
     "tiered-imagenet": "episodes.datasets.tiered_imagenet.TieredImageNet",
+    "tiny-imagenet": "episodes.datasets.tiny_imagenet.TinyImageNet",
 }
 _SOME = 10  # lines of duplicates
+_SAME = "all splits hold the same classes, as they must for classification"
+_NOT_SAME = "  ! the splits do not hold the same classes; classification needs them to"
 
 Place = tuple[str, str]  # split, class
 
@@ -33,7 +40,7 @@ class Report(NamedTuple):
     Attributes:
         lines: for people to read.
         sound: False if something is wrong with data that can be used: splits share images (more than the data set as it
-            was published), files were left out, the store is damaged.
+            was published) or, for classification, differ in their classes, files were left out, the store is damaged.
     """
 
     lines: list[str]
@@ -89,16 +96,22 @@ def verify(source: StoredSource, each_class: bool = False) -> Report:
     lines = [f"{source.name}: {source.layout()}"]
     sound = True
     places: dict[bytes, list[Place]] = defaultdict(list)
+    classes: dict[str, tuple[str, ...]] = {}
     for split in source.available_splits():
         images, notes = source.stored(split)
         lines += _described(images, each_class)
         remarks = [*notes, *_damage(images)]
         lines += [f"  ! {remark}" for remark in remarks]
         sound = sound and not remarks
+        classes[split] = images.class_names
         for digest, label in zip(_digests(images), images.labels.tolist(), strict=True):
             places[digest].append((split, images.class_names[label]))
     absent = [split for split in source.splits if split not in source.available_splits()]
     lines += [f"there is no split {split}" for split in absent]
+    if source.shares_classes:
+        same = len(set(classes.values())) == 1
+        lines.append(_SAME if same else _NOT_SAME)
+        sound = sound and same
     duplicates, shared = _duplicates(places)
     if 0 < shared <= source.published_overlap:
         duplicates.append(f"  (not more than the {source.published_overlap} that the published data set has)")

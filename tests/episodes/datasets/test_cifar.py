@@ -5,13 +5,10 @@ import pickle
 import shutil
 import subprocess
 import sys
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.datasets import CIFARFS, FC100, StoredSource
@@ -19,6 +16,16 @@ from episodes.datasets.cifar_layouts import CLASSES, find_layout
 from episodes.datasets.class_lists import class_list
 from episodes.datasets.verify import verify
 from episodes.errors import UserError
+from tests.episodes.datasets.layouts import (
+    CIFAR_LAYOUTS,
+    Images,
+    cifar_fs_archive,
+    class_folders,
+    official_archive,
+    official_folder,
+    write_files,
+    write_pickles,
+)
 
 SPLITS = ("train", "val", "test")
 COUNT = 3  # fake images a class
@@ -42,87 +49,12 @@ FC100_TEST = (
     "baby boy girl man woman"
 )
 
-Images = dict[str, NDArray[np.uint8]]  # class -> [n, 32, 32, 3]
-
 
 def fake_images() -> Images:
     return {
         name: np.random.default_rng(number).integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8)
         for number, name in enumerate(CLASSES)
     }
-
-
-def write_files(folder: Path, images: NDArray[np.uint8], first: int = 0) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"{first + number:03d}.png")
-
-
-def write_pickles(folder: Path, images: Images, keys: Callable[[str], object] = str.encode) -> Path:
-    """As the official ones: mixed, five of six images in train, written so that Python 2 could read them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.concatenate([images[name] for name in CLASSES]).transpose(0, 3, 1, 2).reshape(-1, 3072)
-    labels = np.repeat(np.arange(len(CLASSES)), [len(images[name]) for name in CLASSES])
-    mixed = np.random.default_rng(0).permutation(len(labels))
-    cut = len(mixed) * 5 // 6
-    for part, chosen in (("train", mixed[:cut]), ("test", mixed[cut:])):
-        content = {
-            keys("filenames"): [f"{number}.png".encode() for number in chosen],
-            keys("batch_label"): b"training batch 1 of 1",
-            keys("fine_labels"): labels[chosen].tolist(),
-            keys("coarse_labels"): [0] * len(chosen),
-            keys("data"): pixels[chosen],
-        }
-        (folder / part).write_bytes(pickle.dumps(content, protocol=2))
-    meta = {keys("fine_label_names"): [name.encode() for name in CLASSES], keys("coarse_label_names"): []}
-    (folder / "meta").write_bytes(pickle.dumps(meta, protocol=2))
-    return folder
-
-
-def official_folder(root: Path) -> Path:
-    write_pickles(root / "cifar-100-python", fake_images())
-    return root
-
-
-def official_archive(root: Path) -> Path:
-    folder = write_pickles(root.with_name("unpacked") / "cifar-100-python", fake_images(), keys=str)
-    root.mkdir()
-    with tarfile.open(root / "cifar-100-python.tar.gz", "w:gz", compresslevel=1) as archive:
-        archive.add(folder, "cifar-100-python")
-    return root
-
-
-def cifar_fs_archive(root: Path) -> Path:
-    for name, images in fake_images().items():
-        write_files(root / "cifar100" / "data" / name, images)
-    lists = root / "cifar100" / "splits" / "bertinetto"
-    lists.mkdir(parents=True)
-    for split, names in class_list("cifar_fs").items():
-        (lists / f"{split}.txt").write_text("\n".join(names))
-    return root
-
-
-def class_folders(root: Path) -> Path:
-    for name, images in fake_images().items():
-        write_files(root / name.replace("_", " "), images)
-    return root
-
-
-def original_parts(root: Path) -> Path:
-    for name, images in fake_images().items():
-        write_files(root / "train" / name, images[:2])
-        write_files(root / "test" / name, images[2:])
-    return root
-
-
-def few_shot_parts(root: Path) -> Path:
-    for split, names in class_list("cifar_fs").items():
-        for name in names:
-            write_files(root / split / name, fake_images()[name])
-    return root
-
-
-LAYOUTS = (official_folder, official_archive, cifar_fs_archive, class_folders, original_parts, few_shot_parts)
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +104,7 @@ class TestLists:
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same fake images in every form."""
-    return {make.__name__: make(tmp_path_factory.mktemp(make.__name__) / "root") for make in LAYOUTS}
+    return {name: make(tmp_path_factory.mktemp(name) / "root", fake_images()) for name, make in CIFAR_LAYOUTS.items()}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -210,7 +142,7 @@ def test_the_form_is_named_and_may_be_given_itself(forms: dict[str, Path], form:
 
 
 def test_train_is_a_class_too(tmp_path: Path) -> None:
-    root = class_folders(tmp_path / "root")
+    root = class_folders(tmp_path / "root", fake_images())
     assert (root / "train").is_dir()
     assert CIFARFS(str(root)).layout() == f"a folder a class in {root}"
 
@@ -260,7 +192,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
     def test_an_archive_that_is_cut_off(self, tmp_path: Path, keep: float) -> None:
-        path = official_archive(tmp_path / "root") / "cifar-100-python.tar.gz"
+        path = official_archive(tmp_path / "root", fake_images()) / "cifar-100-python.tar.gz"
         content = path.read_bytes()
         path.write_bytes(content[: int(keep if keep in (0, 100) else keep * len(content))])
         assert "cifar-100-python.tar.gz is cut off or damaged" in message_of(tmp_path / "root")
@@ -271,12 +203,12 @@ class TestBadInput:
 
     @pytest.mark.parametrize("part", ["train", "test", "meta"])
     def test_a_pickle_that_is_cut_off(self, tmp_path: Path, part: str) -> None:
-        path = official_folder(tmp_path) / "cifar-100-python" / part
+        path = official_folder(tmp_path, fake_images()) / "cifar-100-python" / part
         path.write_bytes(path.read_bytes()[:-20])
         assert f"cifar-100-python/{part}" in message_of(tmp_path)
 
     def test_a_pickle_that_wants_to_run_something(self, tmp_path: Path) -> None:
-        path = official_folder(tmp_path) / "cifar-100-python" / "train"
+        path = official_folder(tmp_path, fake_images()) / "cifar-100-python" / "train"
         path.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
         assert "system" in message_of(tmp_path)
         assert not (tmp_path / "ran").exists()
@@ -304,13 +236,13 @@ class TestBadInput:
     def test_a_pickle_with_something_else_in_it(
         self, tmp_path: Path, part: str, change: dict[bytes, object], message: str
     ) -> None:
-        path = official_folder(tmp_path) / "cifar-100-python" / part
+        path = official_folder(tmp_path, fake_images()) / "cifar-100-python" / part
         content = {**pickle.loads(path.read_bytes(), encoding="latin1"), **change}
         path.write_bytes(pickle.dumps({key: value for key, value in content.items() if value is not None}, protocol=2))
         assert message in message_of(tmp_path)
 
     def test_a_list_that_says_something_else(self, tmp_path: Path) -> None:
-        root = cifar_fs_archive(tmp_path)
+        root = cifar_fs_archive(tmp_path, fake_images())
         path = root / "cifar100" / "splits" / "bertinetto" / "train.txt"
         path.write_text(path.read_text() + "\nbaby\n")
         assert "train.txt: class 'baby' is not in that split of CIFAR-FS" in message_of(root)
@@ -319,7 +251,7 @@ class TestBadInput:
         assert len(FC100(str(root)).load("train")) == 60 * COUNT
 
     def test_a_class_that_is_missing(self, tmp_path: Path) -> None:
-        root = class_folders(tmp_path / "root")
+        root = class_folders(tmp_path / "root", fake_images())
         (root / "apple").rename(tmp_path / "apple")
         (root / "sea").rename(tmp_path / "sea")
         assert "classes of CIFAR-100 are missing: apple" in message_of(root)
@@ -327,26 +259,26 @@ class TestBadInput:
         assert len(CIFARFS(str(root)).load("test")) == 20 * COUNT
 
     def test_images_of_a_class_that_there_is_not(self, tmp_path: Path) -> None:
-        root = class_folders(tmp_path / "root")
+        root = class_folders(tmp_path / "root", fake_images())
         (root / "notes").mkdir()
         assert CIFARFS(str(root)).layout()
         write_files(root / "unicorn", fake_images()["apple"])
         assert "'unicorn' is not a class of CIFAR-100, but there are images in it" in message_of(root)
 
     def test_a_class_without_an_image(self, tmp_path: Path) -> None:
-        root = class_folders(tmp_path / "root")
+        root = class_folders(tmp_path / "root", fake_images())
         for path in (root / "bear").iterdir():
             path.unlink()
         assert "class 'bear' has no image that can be read" in message_of(root)
 
     def test_a_broken_image(self, tmp_path: Path) -> None:
-        root = class_folders(tmp_path / "root")
+        root = class_folders(tmp_path / "root", fake_images())
         path = root / "bear" / "001.png"
         path.write_bytes(path.read_bytes()[:1000])
         assert f"{path}: " in message_of(root)
 
     def test_images_of_another_size(self, tmp_path: Path) -> None:
-        root = class_folders(tmp_path / "root")
+        root = class_folders(tmp_path / "root", fake_images())
         for path in (root / "bear").iterdir():
             Image.new("RGB", (64, 64)).save(path)
         assert "bear: the images are (64, 64); those of CIFAR are 32 x 32" in message_of(root)

@@ -11,14 +11,9 @@ from PIL import Image
 from episodes.datasets.class_lists import class_list
 from episodes.datasets.mini_imagenet import MiniImageNet
 from episodes.errors import UserError
+from tests.episodes.datasets.layouts import MINI_IMAGENET_LAYOUTS, Sample, csv_layout, ilsvrc, learn2learn, metaoptnet
 
 SPLITS = ("train", "val", "test")
-Sample = dict[str, dict[str, list[Path]]]  # split -> WordNet number -> files
-
-
-def _write_csv(path: Path, rows: list[tuple[str, str]], head: tuple[str, str] = ("filename", "label")) -> None:
-    with open(path, "w", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
 
 
 @pytest.fixture(scope="module")
@@ -37,90 +32,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return files
 
 
-def _csv_layout(sample: Sample, root: Path) -> None:
-    (root / "images").mkdir()
-    for split, classes in sample.items():
-        for files in classes.values():
-            for file in files:
-                shutil.copy(file, root / "images")
-        _write_csv(root / f"{split}.csv", [(file.name, name) for name, files in classes.items() for file in files])
-
-
-def _pixels(file: Path) -> np.ndarray:
-    with Image.open(file) as image:
-        return np.asarray(image)
-
-
-def _metaoptnet(sample: Sample, root: Path) -> None:
-    for split, classes in sample.items():
-        name = "train_phase_train" if split == "train" else split
-        first = {"train": 0, "val": 64, "test": 80}[split]
-        content = {
-            "data": np.stack([_pixels(file) for files in classes.values() for file in files]),
-            "labels": [first + label for label, files in enumerate(classes.values()) for _ in files],
-            "catname2label": {wordnet: first + label for label, wordnet in enumerate(classes)},
-        }
-        path = root / f"miniImageNet_category_split_{name}.pickle"
-        path.write_bytes(pickle.dumps(content, 2))
-
-
-def _learn2learn(sample: Sample, root: Path, val: str = "validation") -> None:
-    for split, classes in sample.items():
-        names = list(reversed(classes))
-        content = {
-            "image_data": np.stack([_pixels(file) for name in names for file in classes[name]]),
-            "class_dict": {name: [2 * number, 2 * number + 1] for number, name in enumerate(names)},
-        }
-        path = root / f"mini-imagenet-cache-{val if split == 'val' else split}.pkl"
-        path.write_bytes(pickle.dumps(content))
-
-
-def _ilsvrc(sample: Sample, root: Path) -> None:
-    """Images under their numbers in ILSVRC-2012, listed by their rank in the class, with others between them."""
-    for split, classes in sample.items():
-        rows = []
-        for name, files in classes.items():
-            folder = root / "ILSVRC" / "Data" / "CLS-LOC" / "train" / name
-            folder.mkdir(parents=True)
-            for number in (7, 1000):
-                (folder / f"{name}_{number}.JPEG").write_bytes(b"not looked at")
-            for number, file in zip((30, 200), files, strict=True):
-                shutil.copy(file, folder / f"{name}_{number}.JPEG")
-            rows += [(f"{name}{rank:08d}.jpg", name) for rank in (2, 3)]
-        _write_csv(root / f"{split}.csv", rows)
-    (root / "ILSVRC" / "Data" / "CLS-LOC" / "train" / "n00000000").mkdir()
-
-
-def _folders(sample: Sample, root: Path) -> None:
-    for split, classes in sample.items():
-        for name, files in classes.items():
-            (root / split / name).mkdir(parents=True)
-            for file in files:
-                shutil.copy(file, root / split / name)
-
-
-def _easyfsl_lists(sample: Sample, root: Path) -> None:
-    _csv_layout(sample, root)
-    for split, classes in sample.items():
-        rows = [(name, file.name) for name, files in classes.items() for file in files]
-        _write_csv(root / f"{split}.csv", rows, ("class_name", "image_name"))
-
-
-LAYOUTS: dict[str, Callable[[Sample, Path], None]] = {
-    "csv": _csv_layout,
-    "metaoptnet": _metaoptnet,
-    "learn2learn": _learn2learn,
-    "torchmeta": lambda sample, root: _learn2learn(sample, root, "val"),
-    "ilsvrc": _ilsvrc,
-    "folders": _folders,
-    "easyfsl": _easyfsl_lists,
-}
-
-
 @pytest.fixture(scope="module")
 def fingerprints(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("csv")
-    _csv_layout(sample, root)
+    csv_layout(sample, root)
     return {split: MiniImageNet(str(root)).load(split).fingerprint for split in SPLITS}
 
 
@@ -130,11 +45,11 @@ def test_the_lists_have_64_16_and_20_classes_and_share_none() -> None:
     assert len({name for names in lists.values() for name in names}) == 100
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", MINI_IMAGENET_LAYOUTS)
 def test_every_layout_of_the_same_images_has_the_same_fingerprint(
     layout: str, sample: Sample, fingerprints: dict[str, str], tmp_path: Path
 ) -> None:
-    LAYOUTS[layout](sample, tmp_path)
+    MINI_IMAGENET_LAYOUTS[layout](sample, tmp_path)
     source = MiniImageNet(str(tmp_path))
     assert str(tmp_path) in source.layout()
     for split, names in class_list("mini_imagenet").items():
@@ -148,7 +63,7 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
 def test_lists_may_be_elsewhere(sample: Sample, fingerprints: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "lists").mkdir()
-    _csv_layout(sample, tmp_path / "data")
+    csv_layout(sample, tmp_path / "data")
     for split in SPLITS:
         (tmp_path / "data" / f"{split}.csv").rename(tmp_path / "lists" / f"{split}.csv")
     source = MiniImageNet(str(tmp_path / "data"), lists=str(tmp_path / "lists"))
@@ -166,12 +81,12 @@ def test_the_real_images_are_read(real_data: Path, tmp_path: Path) -> None:
             for row in csv.DictReader(file):
                 path = real_data / "mini_imagenet_sample" / "images" / row["filename"]
                 real.setdefault(split, {}).setdefault(row["label"], []).append(path)
-    _metaoptnet(real, tmp_path)
+    metaoptnet(real, tmp_path)
     assert MiniImageNet(str(tmp_path)).load("test").fingerprint == loaded["test"].fingerprint
 
 
 def test_larger_images_are_stretched(sample: Sample, tmp_path: Path) -> None:
-    _csv_layout(sample, tmp_path)
+    csv_layout(sample, tmp_path)
     name, files = next(iter(sample["val"].items()))
     large = Image.fromarray(np.random.default_rng(1).integers(0, 256, (100, 200, 3), dtype=np.uint8))
     large.save(tmp_path / "images" / files[0].name, quality=95)
@@ -194,14 +109,14 @@ def test_nothing_there_says_what_to_put_there(tmp_path: Path) -> None:
 
 
 def test_ilsvrc_without_lists_says_where_they_are(sample: Sample, tmp_path: Path) -> None:
-    _ilsvrc(sample, tmp_path)
+    ilsvrc(sample, tmp_path)
     for split in SPLITS:
         (tmp_path / f"{split}.csv").unlink()
     _fails(tmp_path, "looks like ILSVRC-2012.*meta-learning-lstm.*lists")
 
 
 def test_incomplete_ilsvrc_is_named(sample: Sample, tmp_path: Path) -> None:
-    _ilsvrc(sample, tmp_path)
+    ilsvrc(sample, tmp_path)
     name = next(iter(sample["val"]))
     folder = tmp_path / "ILSVRC" / "Data" / "CLS-LOC" / "train" / name
     for file in sorted(folder.iterdir())[1:]:
@@ -226,7 +141,7 @@ def test_incomplete_ilsvrc_is_named(sample: Sample, tmp_path: Path) -> None:
 def test_wrong_lists_are_named(
     change: Callable[[list[list[str]]], list[list[str]]], match: str, sample: Sample, tmp_path: Path
 ) -> None:
-    _csv_layout(sample, tmp_path)
+    csv_layout(sample, tmp_path)
     with open(tmp_path / "val.csv", newline="") as file:
         rows = list(csv.reader(file))
     with open(tmp_path / "val.csv", "w", newline="") as file:
@@ -241,13 +156,13 @@ def test_a_missing_list_and_a_missing_pickle_are_named(sample: Sample, tmp_path:
         ("learn2learn", "mini-imagenet-cache-validation.pkl"),
     ):
         (tmp_path / layout).mkdir()
-        LAYOUTS[layout](sample, tmp_path / layout)
+        MINI_IMAGENET_LAYOUTS[layout](sample, tmp_path / layout)
         (tmp_path / layout / lost).unlink()
         _fails(tmp_path / layout, f"no .*{lost}")
 
 
 def test_a_broken_image_is_named(sample: Sample, tmp_path: Path) -> None:
-    _csv_layout(sample, tmp_path)
+    csv_layout(sample, tmp_path)
     path = tmp_path / "images" / sample["val"]["n01855672"][0].name
     path.write_bytes(path.read_bytes()[:200])
     _fails(tmp_path, path.name)
@@ -264,7 +179,7 @@ def test_a_broken_image_is_named(sample: Sample, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_pickles_are_named(change: dict[str, object] | None, match: str, sample: Sample, tmp_path: Path) -> None:
-    _metaoptnet(sample, tmp_path)
+    metaoptnet(sample, tmp_path)
     path = tmp_path / "miniImageNet_category_split_val.pickle"
     content = {**pickle.loads(path.read_bytes()), **change} if change else {"data": 1}
     path.write_bytes(pickle.dumps(content))
@@ -274,7 +189,7 @@ def test_wrong_pickles_are_named(change: dict[str, object] | None, match: str, s
 
 
 def test_wrong_numbers_of_images_are_named(sample: Sample, tmp_path: Path) -> None:
-    _learn2learn(sample, tmp_path)
+    learn2learn(sample, tmp_path)
     path = tmp_path / "mini-imagenet-cache-validation.pkl"
     content = pickle.loads(path.read_bytes())
     content["class_dict"]["n01855672"] = [0, 32]

@@ -1,18 +1,16 @@
-import io
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from episodes.datasets import omniglot
 from episodes.datasets.class_lists import class_list
 from episodes.datasets.download import Published
 from episodes.datasets.omniglot import Omniglot
 from episodes.errors import UserError
+from tests.episodes.datasets.layouts import OMNIGLOT_LAYOUTS, drawing, omniglot_archive, omniglot_unpacked
 
 SPLITS = ("train", "val", "test")
 # Alphabets of the lists with their characters; the other ones have invented names here.
@@ -32,13 +30,6 @@ EVALUATION = {
 PARTS = {"images_background": BACKGROUND, "images_evaluation": EVALUATION}
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """As in the archives: one bit a pixel, ink 0."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).convert("1", dither=Image.Dither.NONE).save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
 def _fake_files(part: str) -> Iterator[tuple[str, bytes]]:
     """One drawing a character, two of the first."""
     random = np.random.default_rng(len(part) + ord(part[7]))
@@ -46,22 +37,20 @@ def _fake_files(part: str) -> Iterator[tuple[str, bytes]]:
         for number in range(1, count + 1):
             for drawer in range(1, 3 if number == 1 else 2):
                 pixels = (random.random((7, 7)) < 0.7).astype(np.uint8).repeat(15, 0).repeat(15, 1) * 255
-                yield f"{part}/{alphabet}/character{number:02d}/{number:04d}_{drawer:02d}.png", _png(pixels)
-
-
-def _zip(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{path.stem}/", b"")
-        for name, content in files:
-            archive.writestr(name, content)
+                yield f"{part}/{alphabet}/character{number:02d}/{number:04d}_{drawer:02d}.png", drawing(pixels)
 
 
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("omniglot")
     for part in PARTS:
-        _zip(root / f"{part}.zip", _fake_files(part))
+        omniglot_archive(root / f"{part}.zip", _fake_files(part))
     return root
+
+
+@pytest.fixture(scope="module")
+def unpacked(fake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return omniglot_unpacked(fake, tmp_path_factory.mktemp("unpacked"))
 
 
 @pytest.mark.parametrize(("convention", "counts"), [("vinyals", (1028, 172, 423)), ("lake", (792, 172, 659))])
@@ -78,14 +67,23 @@ def test_both_conventions_have_their_classes_and_share_none(
     )
 
 
-def test_archives_and_folders_have_the_same_fingerprint_and_ink_is_255(fake: Path, tmp_path: Path) -> None:
-    for part in PARTS:
-        with zipfile.ZipFile(fake / f"{part}.zip") as archive:
-            archive.extractall(tmp_path / "omniglot-py")
-    packed, unpacked = Omniglot(str(fake)), Omniglot(str(tmp_path))
-    assert "omniglot-py" in unpacked.layout()
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ("archives", "images_background.zip and "),
+        ("unpacked", "images_background and "),
+        ("torchvision", "omniglot-py/images_background and "),
+        ("repository", "omniglot/python/images_background.zip and "),
+    ],
+)
+def test_every_form_has_the_same_fingerprint_and_ink_is_255(
+    layout: str, words: str, fake: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    OMNIGLOT_LAYOUTS[layout](fake, unpacked, tmp_path)
+    packed, formed = Omniglot(str(fake)), Omniglot(str(tmp_path))
+    assert f"{tmp_path}/{words}" in formed.layout()
     for split in ("val", "test"):
-        images = unpacked.load(split)
+        images = formed.load(split)
         assert images.fingerprint == packed.load(split).fingerprint
         assert images.image_shape == (1, 28, 28)
     assert images.images.max() == 255
@@ -115,7 +113,9 @@ def test_the_real_drawings_are_read(real_data: Path, tmp_path: Path) -> None:
             for image, label, drawer in zip(images, labels, drawers, strict=True)
         ]
     for part in PARTS:
-        _zip(tmp_path / f"{part}.zip", ((name, _png(image)) for name, image in files if name.startswith(part)))
+        omniglot_archive(
+            tmp_path / f"{part}.zip", ((name, drawing(image)) for name, image in files if name.startswith(part))
+        )
     source = Omniglot(str(tmp_path))
     for split, count in (("val", 172), ("test", 423)):
         stored = source.stored(split)
@@ -151,10 +151,10 @@ def test_an_archive_that_is_cut_off_is_named(fake: Path, tmp_path: Path) -> None
 def test_missing_characters_are_named(tmp_path: Path) -> None:
     for part in PARTS:
         files = [(name, data) for name, data in _fake_files(part) if "Hebrew/character07" not in name]
-        _zip(tmp_path / f"{part}.zip", iter(files))
+        omniglot_archive(tmp_path / f"{part}.zip", files)
     _fails(tmp_path, "has 963 characters, should be 964")
     renamed = [(name.replace("Hebrew", "Hebrow"), data) for name, data in _fake_files("images_background")]
-    _zip(tmp_path / "images_background.zip", iter(renamed))
+    omniglot_archive(tmp_path / "images_background.zip", renamed)
     _fails(tmp_path, "Hebrew is missing, which is for val")
 
 

@@ -84,6 +84,15 @@ def test_the_order_in_which_images_come_does_not_matter(fake: Fake, tmp_path: Pa
     assert other.load("train").fingerprint == fake.load("train").fingerprint
 
 
+def test_a_reader_may_keep_the_order(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fake.store_file("train")
+    monkeypatch.setattr(Fake, "keeps_order", True)
+    images = fake.load("train")
+    for number in range(3):
+        assert np.array_equal(images.images[images.labels == number], fake.read_class(number))
+    assert fake.store_file("train") != path
+
+
 def test_sorted_by_content_keeps_every_image() -> None:
     images = np.random.default_rng(0).integers(0, 3, (40, 1, 1, 2), dtype=np.uint8)
     ordered = sorted_by_content(images)

@@ -1,5 +1,6 @@
 """``python -m episodes.datasets verify``: what it says, and its exit codes."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_what_the_published_data_set_shares_is_no_fault(root: Path, monkeypatch:
     report = verify(ImageFolders(str(root), image_size=8))
     assert report.sound
     assert report.lines[-1] == "  (not more than the 1 that the published data set has)"
+
+
+def test_classes_that_all_splits_share(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader for classification says whether they do; a reader for few-shot learning says nothing of it."""
+    line = "all splits hold the same classes, as they must for classification"
+    assert line not in verify(ImageFolders(str(root), image_size=8)).lines
+    monkeypatch.setattr(ImageFolders, "shares_classes", True)
+    report = verify(ImageFolders(str(root), image_size=8))
+    assert "  ! the splits do not hold the same classes; classification needs them to" in report.lines
+    assert not report.sound
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+def test_classification_from_the_command_line(
+    root: Path, copies: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("val", "test"):
+        shutil.rmtree(root / name)
+    for number, place in enumerate(["cat", "dog"]):
+        for image in range(4):
+            (root / "test" / place).mkdir(parents=True, exist_ok=True)
+            paint(root / "test" / place / f"{image}.png", (0 if image < copies else 100) + 10 * number + image)
+    code = run(monkeypatch, "verify", "class-folders", root, "--option", "image_size=8", "--option", "val_share=0")
+    lines = capsys.readouterr().out.splitlines()
+    assert "all splits hold the same classes, as they must for classification" in lines
+    assert f"pairs of equal images across splits: {2 * copies}" in lines
+    assert code == (1 if copies else 0)
 
 
 def test_broken_files_give_exit_code_1(

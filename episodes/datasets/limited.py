@@ -1,0 +1,60 @@
+"""A data set with only so many images a class to train on."""
+
+import numpy as np
+import torch
+
+from episodes.datasets.base import DataSource, load_split
+from episodes.datasets.held_out import class_indices, random_order
+from episodes.datasets.subset import renamed, subset
+from episodes.errors import UserError
+from episodes.images import LabelledImages
+
+_USE = 0x11817ED  # keeps the choice apart from everything else that is drawn by the same seed
+
+
+class Limited(DataSource):
+    """Another source with ``per_class`` images of every class in train; val and test are as they were.
+
+    The images are drawn at random by the seed, each class by itself; for one seed, those for a smaller ``per_class``
+    are among those for a larger one. They keep their order.
+
+    Args:
+        source: where the images come from.
+        per_class: training images a class.
+        seed: of the choice; another seed is another data set.
+
+    Raises:
+        UserError: if ``per_class`` is not positive.
+    """
+
+    def __init__(self, source: DataSource, per_class: int = 25, seed: int = 0) -> None:
+        if per_class < 1:
+            raise UserError(f"limited: per_class must be 1 or more, not {per_class}")
+        self.source = source
+        self.per_class = per_class
+        self.seed = seed
+        self.classes_under = source.classes_under
+        self.name = f"{source.name}-limited-{per_class}" + (f"-seed{seed}" if seed else "")
+
+    def load(
+        self,
+        split: str,  # "train", "val" or "test"
+    ) -> LabelledImages:
+        """The images of one split; those of train that were drawn.
+
+        Raises:
+            UserError: as the source does; or if a class has too few images, with its name.
+        """
+        images = load_split(self.source, split)
+        if split != "train":
+            return renamed(images, f"{self.name}/{split}")
+        chosen = []
+        for number, index in enumerate(class_indices(images.labels.numpy(), len(images.class_names))):
+            if len(index) < self.per_class:
+                raise UserError(
+                    f"{images.name}: class {images.class_names[number]!r} has {len(index)} images; per_class must be "
+                    f"{len(index)} or less, not {self.per_class}"
+                )
+            order = random_order(len(index), self.seed, _USE, number)
+            chosen.append(index[np.sort(order[: self.per_class])])
+        return subset(images, torch.from_numpy(np.concatenate(chosen)), f"{self.name}/{split}")
