@@ -45,16 +45,16 @@ def decoded(uri: str) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 5, 9), (1, 1, 160)])
 def test_pictures_come_back_pixel_by_pixel(shape: tuple[int, ...]) -> None:
     picture = noise(3, shape)
-    pixels = decoded(data_uri(picture))
+    pixels = decoded(data_uri(picture, 160))
     assert np.array_equal(
         pixels if shape[0] == 1 else pixels.transpose(2, 0, 1), picture[0] if shape[0] == 1 else picture
     )
 
 
 def test_large_pictures_are_reduced_and_odd_channels_shown_in_grey() -> None:
-    assert decoded(data_uri(noise(0, (3, 224, 448)))).shape == (80, 160, 3)
+    assert decoded(data_uri(noise(0, (3, 224, 448)), 160)).shape == (80, 160, 3)
     two = noise(1, (2, 4, 4))
-    assert np.array_equal(decoded(data_uri(two)), two[0])
+    assert np.array_equal(decoded(data_uri(two, 160)), two[0])
 
 
 @pytest.mark.parametrize(
