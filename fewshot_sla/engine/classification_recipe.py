@@ -31,8 +31,8 @@ class Classification:
         loop: how long to train, and how often to look up.
         batch_size: images of a step, each of which becomes M views.
         images_per_forward: images that go through the network together, with all their views; the gradients of the
-            passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm. 0: all
-            images of this process at once.
+            passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm, and the
+            sum of weights that a re-weighted loss is divided by. 0: all images of this process at once.
         keep: "best": the weights that do best on the val split, by the primary inference; "last": the last ones, as in
             the papers; the val split is then not opened.
         seed: fixes initial weights, batches and everything random in training.
@@ -60,7 +60,7 @@ class Classification:
 
 DEFAULTS: dict[str, Any] = {
     "data": {"class_path": "episodes.datasets.Digits"},
-    "backbone": {"class_path": "fewshot_sla.backbones.ConvNet", "init_args": {"in_channels": 1}},
+    "backbone": {"class_path": "fewshot_sla.backbones.ConvNet", "init_args": {"in_channels": 1, "channels": 32}},
     "objective": {
         "class_path": "fewshot_sla.objectives.classification.SLA",
         "init_args": {"transformations": {"class_path": "episodes.Rotation"}},
@@ -69,8 +69,10 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}},
     "schedule": {
         "class_path": "fewshot_sla.engine.schedules.PiecewiseConstant",
-        "init_args": {"milestones": [300, 450], "factors": [0.1, 0.01]},
+        "init_args": {"milestones": [400, 600], "factors": [0.1, 0.01]},
     },
+    "loop": {"steps": 800},
+    "batch_size": 50,
 }
 
 

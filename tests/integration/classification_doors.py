@@ -1,0 +1,41 @@
+"""The doors of the companion trainer, run in this process on tiny images."""
+
+from pathlib import Path
+
+from fewshot_sla import study, test, train
+from fewshot_sla.engine.door import run_door
+
+OBJECTIVES = "fewshot_sla.objectives.classification"
+ROTATION = "--objective.transformations=episodes.Rotation"
+LOSS = "--objective.label_loss=fewshot_sla.objectives.label_losses"
+REWEIGHTING = "--objective.label_loss.reweighting=fewshot_sla.objectives.reweighting.ClassBalanced"
+
+TINY = (
+    "--data=tests.tiny.TinyClasses",
+    "--backbone.channels=4",
+    "--backbone.blocks=2",
+    "--batch_size=8",
+    "--optimizer.lr=0.05",
+    "--schedule.milestones=[]",
+    "--schedule.factors=[]",
+    "--accelerator=cpu",
+)
+
+
+def objective(name: str) -> tuple[str, ...]:
+    """Options for an objective; all but Baseline with rotations."""
+    chosen = f"--objective={OBJECTIVES}.{name}"
+    return (chosen,) if name == "Baseline" else (chosen, ROTATION)
+
+
+def train_classifier(folder: Path, *arguments: str, steps: int = 6) -> int:
+    loop = (f"--loop.steps={steps}", "--loop.validate_every=3", "--loop.log_every=1")
+    return run_door(train.main, [*TINY, *loop, f"--run_folder={folder}", *arguments])
+
+
+def run_class_test(*arguments: str | Path) -> int:
+    return run_door(test.main, [*map(str, arguments), "--accelerator=cpu"])
+
+
+def run_study(*arguments: str) -> int:
+    return run_door(study.main, list(arguments))

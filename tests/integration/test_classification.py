@@ -1,0 +1,236 @@
+"""Train, test and study, as a user would, on the same few noisy patterns in every split."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot_sla.engine import checkpoint
+from fewshot_sla.engine.classification_results import read_class_results
+from fewshot_sla.engine.classification_trained import load_classifier
+from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.engine.run_folder import RunFolder
+from tests.integration import classification_doors as doors
+from tests.tiny import TinyClasses
+
+INFERENCES = {
+    "Baseline": ["single"],
+    "DA": ["single", "aggregated"],
+    "MT": ["single", "aggregated"],
+    "SLA": ["single", "aggregated"],
+    "SLASD": ["distilled", "single", "aggregated"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of every objective, trained and tested."""
+    root = tmp_path_factory.mktemp("runs")
+    for name in INFERENCES:
+        assert doors.train_classifier(root / name, *doors.objective(name), steps=30) == 0
+        assert doors.run_class_test(root / name) == 0
+    return {name: root / name for name in INFERENCES}
+
+
+@pytest.mark.parametrize("name", INFERENCES)
+def test_every_objective_trains_and_every_inference_is_tested(runs: dict[str, Path], name: str) -> None:
+    results = read_class_results(RunFolder(runs[name]))
+    assert [r.inference for r in results if r.split == "test"] == INFERENCES[name]
+    assert [r.inference for r in results if r.split == "val"] == INFERENCES[name]
+    for result in results:
+        assert result.images == 48
+        assert 0.3 < result.accuracy <= 1  # a quarter by chance
+        assert np.mean(result.per_class) == pytest.approx(result.accuracy, abs=1e-5)
+        assert result.groups == {}  # balanced: there is no long tail
+
+
+def test_the_run_folder_holds_everything(runs: dict[str, Path]) -> None:
+    names = {path.name for path in runs["SLA"].iterdir()}
+    expected = {"config.yaml", "last.safetensors", "best.safetensors", "metrics.csv", "results.json", "predictions"}
+    assert expected | {"learning_curve.png"} <= names
+    assert not [name for name in names if name.startswith(".")]
+    document = json.loads((runs["SLA"] / "results.json").read_text())
+    assert document["versions"]["torch"] == torch.__version__
+    assert document["device"]["type"] == "cpu"
+    assert {"training", "test"} == document["wall_time_s"].keys()
+    assert document["configuration"]["objective"]["class_path"].endswith("SLA")
+    identity = checkpoint.load_checkpoint(runs["SLA"] / "best.safetensors")[1]
+    assert identity["program"] == "train"
+    assert identity["class_counts"] == [12] * 4
+    assert identity["image_shape"] == [1, 16, 16]
+
+
+def test_predictions_of_every_image_agree_with_the_accuracy(runs: dict[str, Path]) -> None:
+    with (runs["SLASD"] / "predictions" / "test_distilled.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    result = next(
+        r for r in read_class_results(RunFolder(runs["SLASD"])) if r.split == "test" and r.inference == "distilled"
+    )
+    assert np.mean([row["class"] == row["predicted"] for row in rows]) == pytest.approx(result.accuracy)
+    assert all(float(row["probability"]) >= float(row["probability_of_class"]) for row in rows)
+
+
+def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[str, Path]) -> None:
+    run = load_classifier(RunFolder(runs["SLA"]))
+    images = TinyClasses().load("test")
+    run.classifier.eval()
+    right = 0
+    for image, label in zip(images.images, images.labels, strict=True):
+        pixels = (image.float() / 255 - run.normalization.mean[:, None, None]) / run.normalization.deviation[
+            :, None, None
+        ]
+        scores = torch.zeros(4)
+        for j in range(4):
+            joint = run.classifier(torch.rot90(pixels, j, (-2, -1))[None])["joint"][0]
+            scores += joint[[y * 4 + j for y in range(4)]]
+        right += int(scores.argmax() == label)
+    results = read_class_results(RunFolder(runs["SLA"]))
+    found = next(r for r in results if r.split == "test" and r.inference == "aggregated")
+    assert found.accuracy == pytest.approx(right / 48)
+
+
+def test_an_ensemble_is_the_mean_of_its_members(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    assert doors.train_classifier(other, *doors.objective("SLA"), "--seed=1") == 0
+    json_file = tmp_path / "ensemble.json"
+    assert doors.run_class_test(runs["SLA"], other, "--json", json_file) == 0
+    assert "independent ensemble (IE) of 2 runs" in capsys.readouterr().out
+    document = json.loads(json_file.read_text())
+    assert document["members"] == [str(runs["SLA"]), str(other)]
+    images = TinyClasses().load("test")
+    total = torch.zeros(48, 4)
+    for path in (runs["SLA"], other):
+        run = load_classifier(RunFolder(path))
+        batch = next(iter(run.source(images).in_order(batch_size=48)))
+        run.classifier.eval()
+        with torch.no_grad():
+            logits = run.classifier(run.recipe.objective.transformations(batch.images))
+        total += run.recipe.objective.predict(logits, "aggregated").softmax(-1)
+    expected = float((total.argmax(-1) == images.labels).float().mean())
+    found = {result["inference"]: result["accuracy"] for result in document["results"]}
+    assert found["aggregated"] == pytest.approx(expected)
+
+
+def test_an_ensemble_keeps_the_inferences_that_all_members_have(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doors.run_class_test(runs["SLASD"], runs["SLA"]) == 0
+    table = capsys.readouterr().out.partition("independent ensemble")[2]
+    assert "aggregated (AG)" in table
+    assert "distilled" not in table
+
+
+def test_ten_crops_stand_beside_the_images_as_they_are(runs: dict[str, Path]) -> None:
+    before = {(r.inference, r.crops): r for r in read_class_results(RunFolder(runs["MT"])) if r.split == "test"}
+    assert doors.run_class_test(runs["MT"], "--ten_crop", "--padding=1") == 0
+    after = {(r.inference, r.crops): r for r in read_class_results(RunFolder(runs["MT"])) if r.split == "test"}
+    assert set(after) == {(name, crops) for name in INFERENCES["MT"] for crops in (1, 10)}
+    assert all(after[key] == before[key] for key in before)
+    assert (runs["MT"] / "predictions" / "test_single_10crops.csv").is_file()
+
+
+def test_a_single_inference_can_be_asked_for(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert doors.run_class_test(runs["SLA"], "--inference=single") == 0
+    out = capsys.readouterr().out
+    assert "single (SI)" in out
+    assert "aggregated" not in out
+
+
+def test_with_the_last_weights_kept_neither_val_nor_test_is_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert doors.train_classifier(folder, *doors.objective("SLA"), "--keep=last", "--data.splits=[train]") == 0
+    best, last = (checkpoint.load_checkpoint(folder / f"{name}.safetensors") for name in ("best", "last"))
+    assert best[1]["best"] == {"step": 6}
+    assert all(best[0][key].equal(last[0][key]) for key in best[0])
+
+
+def test_training_opens_no_test_split(tmp_path: Path) -> None:
+    assert doors.train_classifier(tmp_path / "run", "--data.splits=[train,val]") == 0
+
+
+LONG_TAIL = ("--data.counts=[12,6,3,2]",)
+LOSSES = {
+    "ce": (f"{doors.LOSS}.CrossEntropy",),
+    "cb_rw": (f"{doors.LOSS}.CrossEntropy", doors.REWEIGHTING),
+    "ldam_drw": (f"{doors.LOSS}.LDAM", doors.REWEIGHTING, f"{doors.REWEIGHTING.split('=')[0]}.start=0.5"),
+    "balanced_softmax": (f"{doors.LOSS}.BalancedSoftmax",),
+    "logit_adjustment": (f"{doors.LOSS}.LogitAdjustment",),
+}
+
+
+@pytest.mark.parametrize("name", ["Baseline", "SLASD"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_long_tail_loss_trains_alone_and_with_self_distillation(loss: str, name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert doors.train_classifier(folder, *LONG_TAIL, *doors.objective(name), *LOSSES[loss]) == 0
+    assert doors.run_class_test(folder) == 0
+    result = read_class_results(RunFolder(folder))[-1]
+    assert set(result.groups) == {"few (< 20)"}
+    assert result.groups["few (< 20)"] == pytest.approx(result.accuracy)
+    run = load_classifier(RunFolder(folder))
+    assert run.class_counts == (12, 6, 3, 2)
+    kinds = {type(layer).__name__ for layer in run.classifier.layers.values()}
+    assert kinds == {"NormalizedLinear" if loss == "ldam_drw" else "Linear"}
+
+
+def test_passes_of_a_step_share_out_its_batch(tmp_path: Path) -> None:
+    assert (
+        doors.train_classifier(
+            tmp_path / "whole", *doors.objective("SLA"), "--backbone=tests.integration.plugins.LinearBackbone"
+        )
+        == 0
+    )
+    assert (
+        doors.train_classifier(
+            tmp_path / "parts",
+            *doors.objective("SLA"),
+            "--backbone=tests.integration.plugins.LinearBackbone",
+            "--images_per_forward=2",
+        )
+        == 0
+    )
+    losses = [[r["loss"] for r in read_metrics(tmp_path / name / "metrics.csv")] for name in ("whole", "parts")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # without BatchNorm, how a batch is divided does not matter
+
+
+def test_a_study_trains_and_tests_what_is_missing_and_shows_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configs = []
+    for name in ("Baseline", "SLA"):
+        assert doors.train_classifier(tmp_path / name, *doors.objective(name)) == 0
+        config = tmp_path / f"{name.lower()}.yaml"
+        config.write_text((tmp_path / name / "config.yaml").read_text())
+        configs.append(str(config))
+    folder = tmp_path / "study"
+    capsys.readouterr()
+    arguments = [*configs, "--seeds", "0", "3", "--folder", str(folder), "--", "--loop.steps=4"]
+    assert doors.run_study(*arguments) == 0
+    out = capsys.readouterr().out
+    assert "sla, aggregated (AG)" in out
+    document = json.loads((folder / "study.json").read_text())
+    assert document["seeds"] == [0, 3]
+    assert [(row["recipe"], row["inference"]) for row in document["rows"]] == [
+        ("baseline", "single"),
+        ("sla", "single"),
+        ("sla", "aggregated"),
+    ]
+    for row in document["rows"]:
+        found = [
+            next(
+                r.accuracy
+                for r in read_class_results(RunFolder(path))
+                if (r.split, r.inference) == ("test", row["inference"])
+            )
+            for path in row["run_folders"]
+        ]
+        assert found == row["accuracies"]
+    assert (folder / "study.png").stat().st_size > 5000
+    weights = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+    assert doors.run_study(*arguments) == 0  # nothing is trained twice
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")} == weights
