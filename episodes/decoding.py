@@ -1,10 +1,13 @@
 """Image files as batches of bytes, read by processes that run ahead: decode, crop, resize, mirror."""
 
+import atexit
 import itertools
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from types import FrameType
 from typing import NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -20,6 +23,9 @@ from episodes.randomness import derive_seed, random_units
 NOT_AUGMENTED = -1
 _AHEAD = 3  # batches that each worker may have ready
 _CROPS = 1  # which use of the seed
+_GRACE = 10  # seconds that a worker goes on after it was told to end, for its parent to come to an end in good order
+
+_open: WeakSet[Generator[Tensor]] = WeakSet()  # whose workers are to be ended before the interpreter ends
 
 
 class Item(NamedTuple):
@@ -84,7 +90,7 @@ class Decoder(Dataset[Tensor | str]):
 
 def read_batches(
     decoder: Decoder, batches: Iterable[list[Item]], workers: int, *, pinned: bool = False
-) -> Iterator[Tensor]:  # [B, 3, S, S] uint8
+) -> Generator[Tensor]:  # [B, 3, S, S] uint8
     """The images of each batch, in the order of the batches, read ahead by processes that end with the iterator.
 
     Args:
@@ -96,6 +102,12 @@ def read_batches(
     Raises:
         UserError: if an image cannot be read, which names the file; or if a process was ended from outside.
     """
+    reading = _read(decoder, batches, workers, pinned)
+    _open.add(reading)
+    return reading
+
+
+def _read(decoder: Decoder, batches: Iterable[list[Item]], workers: int, pinned: bool) -> Generator[Tensor]:
     loader = DataLoader(
         decoder,
         batch_sampler=batches,
@@ -172,6 +184,21 @@ def _stacked(images: list[Tensor | str]) -> Tensor | str:
 
 
 def _left_to_the_parent(worker: int) -> None:
-    """A signal that is sent to the whole group is answered by the parent, who then ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A signal that is sent to the whole group is answered by the parent, who then ends its workers.
+
+    A parent that ends without doing so sends SIGTERM, and waits.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):  # not on every system
+        signal.signal(signal.SIGTERM, _end_in_a_while)
+
+
+def _end_in_a_while(number: int, frame: FrameType | None) -> None:
+    signal.alarm(_GRACE)
+
+
+@atexit.register
+def _close_all() -> None:
+    """End all workers; registered after torch, which from its own exit on leaves them to be terminated."""
+    for reading in list(_open):
+        reading.close()

@@ -6,12 +6,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from episodes.batch_source import Batches, BatchSource, ImageBatch
-from episodes.datasets.base import load_split
+from episodes.batch_source import Batches, ImageBatch
+from episodes.batches import SplitImages, normalization_of, open_batches, placed
+from episodes.datasets.base import check_transformations
 from episodes.errors import UserError
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
-from episodes.placement import place
 from fewshot_sla.backbones.base import check_images
 from fewshot_sla.engine.classification_recipe import Classification
 from fewshot_sla.engine.loop import Outcome
@@ -40,11 +38,12 @@ class ClassificationPlan(TrainingPlan):
 
     def __init__(self, recipe: Classification) -> None:
         self.recipe = recipe
-        self.train = load_split(recipe.data, "train")
-        self.validation = load_split(recipe.data, "val") if recipe.keep == "best" else None
+        self.train = recipe.data.open("train")
+        self.validation = recipe.data.open("val") if recipe.keep == "best" else None
         if self.validation:
             check_same_classes(self.train, self.validation)
         self.counts = self.train.class_counts
+        self._normalization = normalization_of(self.train)
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
             self.model = build_classifier(recipe, self.train.image_shape, len(self.train.class_names))
@@ -56,11 +55,14 @@ class ClassificationPlan(TrainingPlan):
             UserError: if transformations, network, losses or optimiser do not fit the images or one another.
         """
         recipe = self.recipe
+        check_transformations(recipe.data, recipe.objective.transformations)
         recipe.objective.check(self.counts)
         check_layers(recipe.objective, self.model)
-        source = BatchSource(self.train, min(2, recipe.batch_size), recipe.seed, Normalization.of(self.train))
+        source = open_batches(self.train, 1, recipe.seed, self._normalization)
+        few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
-            loss = _loss(recipe.objective, self.model, source.batch(0), Standing(self.counts, 0.0)).loss
+            batch = next(source.in_order(few, batch_size=len(few)))
+            loss = _loss(recipe.objective, self.model, batch, Standing(self.counts, 0.0)).loss
         if not bool(loss.isfinite()):
             raise UserError("the loss is NaN or infinite before any training")
         check_optimizer(recipe, self.model)
@@ -77,15 +79,19 @@ class ClassificationPlan(TrainingPlan):
     def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
         """Batches from images on the device."""
         recipe, device = self.recipe, fabric.device
-        normalization = Normalization.of(self.train).to(device)
-        per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
-        train = BatchSource(
-            place(self.train, device, hardware.placement), per_pass, recipe.seed, normalization, recipe.augmentation
+        normalization = self._normalization.to(device)
+        train = open_batches(
+            placed(self.train, device, hardware.placement),
+            recipe.images_per_forward or recipe.batch_size // fabric.world_size,
+            recipe.seed,
+            normalization,
+            recipe.augmentation,
+            stride=fabric.world_size,
         )
         validation = None
         if self.validation:
             # Validation images are gathered in order: batch size and seed have no say.
-            validation = BatchSource(place(self.validation, device, hardware.placement), 1, 0, normalization)
+            validation = open_batches(placed(self.validation, device, hardware.placement), 1, 0, normalization)
         task = ClassificationTask(recipe, train, validation, self.counts.to(device), fabric)
         return Ready(task, train, validation.images if validation else None)
 
@@ -162,7 +168,7 @@ def build_classifier(recipe: Classification, image_shape: tuple[int, int, int], 
     return Classifier(backbone, objective.outputs(classes), (height, width), normalized)
 
 
-def check_same_classes(train: LabelledImages, other: LabelledImages) -> None:
+def check_same_classes(train: SplitImages, other: SplitImages) -> None:
     """Raise UserError unless two splits have the same classes and the same kind of images."""
     if train.image_shape != other.image_shape:
         raise UserError(

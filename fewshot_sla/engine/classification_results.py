@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.batches import SplitImages
 from episodes.errors import UserError
-from episodes.images import LabelledImages
 from fewshot_sla.engine.results_file import read_document, save_entries
 from fewshot_sla.engine.run_folder import RunFolder, write_text
 from fewshot_sla.evaluation.classification import Predictions
@@ -59,7 +59,7 @@ class ClassResult:
 
 def summarize_classes(
     found: Predictions,
-    images: LabelledImages,
+    images: SplitImages,
     class_counts: Sequence[int],  # training images of each class
     *,
     primary: str,  # name of the inference that the best checkpoint was chosen by
@@ -115,7 +115,7 @@ def save_class_results(
     folder: RunFolder,
     results: Sequence[ClassResult],
     found: Predictions,
-    images: LabelledImages,
+    images: SplitImages,
     details: Mapping[str, Any],
 ) -> None:
     """Add results to ``results.json``, and the prediction for every image to ``predictions/``.

@@ -7,10 +7,8 @@ from functools import partial
 import torch
 from lightning_fabric import Fabric
 
-from episodes.datasets.base import load_split
+from episodes.batches import SplitImages, placed
 from episodes.errors import UserError
-from episodes.images import LabelledImages
-from episodes.placement import place
 from fewshot_sla.engine.checkpoint import load_checkpoint
 from fewshot_sla.engine.classification import images_per_pass
 from fewshot_sla.engine.classification_results import ClassResult, read_class_results, summarize_classes
@@ -39,14 +37,14 @@ class Tested:
     results: list[ClassResult]
 
 
-def load_together(folders: Sequence[RunFolder], split: str) -> tuple[list[TrainedClassifier], LabelledImages]:
+def load_together(folders: Sequence[RunFolder], split: str) -> tuple[list[TrainedClassifier], SplitImages]:
     """Classifiers that can be tested on the same images, and these images: a split of the first one's data.
 
     Raises:
         UserError: if a run cannot be loaded, or was trained on other classes or images of another shape.
     """
     runs = [load_classifier(folder) for folder in folders]
-    images = load_split(runs[0].recipe.data, split)
+    images = runs[0].recipe.data.open(split)
     for run in runs:
         run.source(images)  # what does not fit is said before anything is computed
     return runs, images
@@ -54,7 +52,7 @@ def load_together(folders: Sequence[RunFolder], split: str) -> tuple[list[Traine
 
 def evaluate_run(
     run: TrainedClassifier,
-    images: LabelledImages,
+    images: SplitImages,
     hardware: Hardware,
     fabric: Fabric,
     *,
@@ -74,7 +72,7 @@ def evaluate_run(
             f"it has {', '.join(objective.inferences)}"
         )
     hardware.prepare(run.to(fabric.device).classifier)
-    source = run.source(place(images, fabric.device, hardware.placement))
+    source = run.source(placed(images, fabric.device, hardware.placement))
     crops = TEN if padding else 1
     black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
     with show_progress(f"testing {run.folder.path.name}") as progress:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 import yaml
 
-from episodes.batch_source import Batches, BatchSource
+from episodes.batch_source import Batches
+from episodes.batches import SplitImages, open_batches
 from episodes.errors import UserError
-from episodes.images import LabelledImages
 from episodes.normalization import Normalization
 from fewshot_sla.engine import checkpoint, configuration
 from fewshot_sla.engine.classification import build_classifier
@@ -49,7 +49,7 @@ class TrainedClassifier:
         self.normalization.to(device)
         return self
 
-    def source(self, images: LabelledImages) -> Batches:
+    def source(self, images: SplitImages) -> Batches:
         """Images, normalised as the model was trained to see them.
 
         Raises:
@@ -65,7 +65,7 @@ class TrainedClassifier:
                 f"{self.folder.path}: trained on images of shape {list(self.image_shape)}, "
                 f"but {images.name} has {list(images.image_shape)}"
             )
-        return BatchSource(images, 1, 0, self.normalization)
+        return open_batches(images, 1, 0, self.normalization)
 
 
 def load_classifier(folder: RunFolder) -> TrainedClassifier:

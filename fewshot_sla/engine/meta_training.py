@@ -3,7 +3,7 @@
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from episodes.datasets.base import load_split
+from episodes.datasets.base import check_transformations, load_split
 from episodes.errors import UserError
 from episodes.images import LabelledImages
 from episodes.normalization import Normalization
@@ -38,6 +38,7 @@ class MetaTrainingPlan(TrainingPlan):
 
     def rehearse(self) -> None:
         """One training episode through everything."""
+        check_transformations(self.recipe.data, self.recipe.objective.transformations)
         rehearse(self.recipe, episode_sources(self.recipe, *self._images)[0])
 
     def check_sharing(self, processes: int) -> None:

@@ -8,8 +8,8 @@ from torch import nn
 from torch.optim import LBFGS
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from episodes.batches import SplitImages
 from episodes.errors import UserError
-from episodes.images import LabelledImages
 from episodes.normalization import Normalization
 from fewshot_sla.engine.loop import TrainingTask
 from fewshot_sla.engine.recipe import Hardware, Recipe
@@ -18,8 +18,11 @@ from fewshot_sla.engine.recipe import Hardware, Recipe
 class TrainingImages(Protocol):
     """What a trained model keeps of the images it was trained on."""
 
-    images: LabelledImages
     normalization: Normalization
+
+    @property
+    def images(self) -> SplitImages:
+        """The images."""
 
 
 class Ready(NamedTuple):
@@ -33,7 +36,7 @@ class Ready(NamedTuple):
 
     task: TrainingTask
     train: TrainingImages
-    validation: LabelledImages | None
+    validation: SplitImages | None
 
 
 class TrainingPlan(ABC):

@@ -1,6 +1,7 @@
 """A run folder as an object: everything about a trained model comes from there, nothing is retyped."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,6 +72,26 @@ def load_trained(folder: RunFolder) -> TrainedRun:
     normalization = Normalization(statistics["mean"], statistics["deviation"])
     described = yaml.safe_load(folder.config.read_text())
     return TrainedRun(folder, recipe, normalization, described, state["best"], tuple(state["image_shape"]))
+
+
+def newest_run(root: Path) -> RunFolder:
+    """The run of meta_train under a folder whose best checkpoint is the newest.
+
+    Raises:
+        UserError: if there is none.
+    """
+    found = sorted(root.rglob("best.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        folder = RunFolder(path.parent)
+        try:
+            _check_program(folder, checkpoint.load_checkpoint(path)[1])
+        except UserError:  # of another kind of training, or damaged
+            continue
+        if folder.config.exists():
+            return folder
+    raise UserError(
+        f"there is no run of meta_train under {root.absolute()}; make one with make run, or name a run folder"
+    )
 
 
 def _check_program(folder: RunFolder, state: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+from episodes.batches import SplitImages
 from episodes.errors import UserError
-from episodes.images import LabelledImages
 from fewshot_sla.engine import plain_values
 from fewshot_sla.engine.loop import Loop
 from fewshot_sla.engine.plan import Ready, TrainingPlan
@@ -33,7 +33,7 @@ class Training:
     """
 
     fabric: Fabric
-    validation: LabelledImages | None
+    validation: SplitImages | None
     steps: int
     seconds: float
     best: dict[str, float]

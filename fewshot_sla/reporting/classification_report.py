@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from episodes.images import LabelledImages
+from episodes.batches import SplitImages
 from fewshot_sla.engine.classification import images_per_pass
 from fewshot_sla.engine.classification_results import save_class_results, summarize_classes
 from fewshot_sla.engine.classification_testing import Tested
@@ -77,7 +77,7 @@ def class_test_details(
     }
 
 
-def report_ensemble(members: Sequence[Tested], images: LabelledImages, path: str) -> None:
+def report_ensemble(members: Sequence[Tested], images: SplitImages, path: str) -> None:
     """Print what the mean of the members' probabilities comes to, and write it to a JSON file if one is named.
 
     Inferences that not all members have are left out.

@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from episodes.images import LabelledImages
 from episodes.source import EpisodeSource
 from fewshot_sla.engine.metrics import read_metrics
 from fewshot_sla.engine.provenance import device_facts, versions
@@ -30,7 +31,7 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
     """
     run = load_trained(folder).to(training.fabric.device)  # the best weights, not the last
     recipe, images = run.recipe, training.validation
-    assert images is not None  # meta-training always validates
+    assert isinstance(images, LabelledImages)  # meta-training always validates, on images in memory
     source = run.source(images, recipe.validation, 0)
     autocast = training.fabric.autocast  # as the best checkpoint was chosen
     outcomes = evaluate(recipe.learner, recipe.objective, source, range(recipe.validation_episodes), autocast=autocast)

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from episodes.randomness import derive_seed, random_units
 from episodes.streaming import IMAGENET_DEVIATION, IMAGENET_MEAN, StreamedBatches, files_normalization
 from tests.episodes.photographs import write_photographs
 
+ROOT = Path(__file__).parents[2]
 SIZE = 24
 SEED = 5
 
@@ -229,6 +232,24 @@ def test_workers_leave_signals_to_the_parent(root: Path) -> None:
             os.kill(pid, signal.SIGTERM)
         for number in range(2, 14):
             assert torch.equal(source.batch(number).images, expected[number])
+
+
+def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:
+    program = (
+        "from episodes import decoding\n"
+        "from episodes.datasets.streamed_folders import StreamedFolders\n"
+        "from episodes.streaming import StreamedBatches, files_normalization\n"
+        "decoding._GRACE = 10**6\n"
+        f"images = StreamedFolders({str(root)!r}, image_size=8, workers=2).open('train')\n"
+        "source = StreamedBatches(images, 4, 0, files_normalization(images))\n"
+        "source.batch(0)\n"
+        "validation = source.in_order(batch_size=2)\n"
+        "next(validation)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_worker_that_is_killed_is_no_mystery(root: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_user_error_is_exit_code_2_without_a_traceback(tmp_path: Path) -> None
     assert errors == "error: n_way must be at least 2, got 1\n"
 
 
-@pytest.mark.parametrize("module", ["meta_train", "meta_test", "compare"])
+@pytest.mark.parametrize("module", ["meta_train", "meta_test", "compare", "train", "test", "study"])
 def test_help_explains_and_does_not_wait_for_heavy_imports(module: str) -> None:
     code = f"""
 import runpy, sys

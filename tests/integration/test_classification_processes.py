@@ -1,0 +1,59 @@
+"""The companion trainer in processes of its own: killed and resumed, and two at once."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from fewshot_sla import train
+from fewshot_sla.engine import checkpoint
+from fewshot_sla.engine.metrics import read_metrics
+from tests.integration import classification_doors as classification
+from tests.integration import doors
+from tests.integration.test_processes import assert_same_run, wait_for_step
+
+LONG = (
+    *classification.TINY,
+    *classification.objective("SLASD"),
+    "--augmentation=episodes.image_augmentation.CropFlipJitter",
+    "--augmentation.padding=1",
+    "--loop.steps=60",
+    "--loop.validate_every=10",
+    "--loop.log_every=2",
+    "--loop.checkpoint_every=4",
+)
+
+
+def test_killed_at_a_random_step_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    assert doors.run_door(train.main, [*LONG, f"--run_folder={whole}"]) == 0
+    process = doors.start("train", [*LONG, f"--run_folder={folder}"])
+    wait_for_step(folder, random.randrange(5, 40), process)
+    process.kill()
+    process.communicate()
+    assert checkpoint.load_checkpoint(folder / "last.safetensors")[1]["step"] < 60
+    assert doors.run_door(train.main, ["--resume", f"--run_folder={folder}"]) == 0
+    assert_same_run(whole, folder)
+
+
+def test_two_processes_train_like_one(tmp_path: Path) -> None:
+    options = (
+        *classification.TINY,
+        *classification.objective("SLA"),
+        "--backbone=tests.integration.plugins.LinearBackbone",  # BatchNorm would see half of the batch
+        "--loop.steps=6",
+        "--loop.validate_every=3",
+        "--loop.log_every=1",
+    )
+    two, one = tmp_path / "two", tmp_path / "one"
+    process = doors.start("train", [*options, "--devices=2", f"--run_folder={two}"])
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert doors.run_door(train.main, [*options, f"--run_folder={one}"]) == 0
+    rows = [read_metrics(path / "metrics.csv") for path in (one, two)]
+    for name in ("loss", "accuracy"):
+        values = [[row[name] for row in found] for found in rows]
+        assert values[0] == pytest.approx(values[1], rel=1e-3)
+    results = [json.loads((path / "results.json").read_text())["results"] for path in (one, two)]
+    assert [r["accuracy"] for r in results[0]] == pytest.approx([r["accuracy"] for r in results[1]], abs=0.03)
