@@ -47,7 +47,7 @@ setup(
         "pyyaml>=6",
         "rich>=13",
         "safetensors>=0.4",
-        "scikit-learn>=1.3",
+        "scikit-learn>=1.6",
         "scipy>=1.11",
         "tensorboard>=2.14",
         "torch>=2.4",

@@ -92,8 +92,8 @@ def read_image(
                 raise BrokenImageError(f"{what}: {image.width} x {image.height} pixels are too many to be meant")
             if size is not None:
                 image.draft(None, (_DRAFT_MARGIN * size, _DRAFT_MARGIN * size))
-            upright = _eight_bits(_upright(image), mode)
-            pixels = np.asarray(upright if size is None else _resized(upright, size, fit))
+            upright = eight_bits(turned_upright(image), mode)
+            pixels = np.asarray(upright if size is None else resized(upright, size, fit))
     except BrokenImageError:
         raise
     except (*_BROKEN, Image.DecompressionBombError) as error:
@@ -101,7 +101,7 @@ def read_image(
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _upright(image: "Image") -> "Image":
+def turned_upright(image: "Image") -> "Image":
     """Decoded, and turned as the camera was held."""
     from PIL import ImageOps
 
@@ -109,7 +109,7 @@ def _upright(image: "Image") -> "Image":
     return ImageOps.exif_transpose(image)
 
 
-def _eight_bits(image: "Image", mode: Mode) -> "Image":
+def eight_bits(image: "Image", mode: Mode) -> "Image":
     """Any kind of pixels as 8 bits of grey or of red, green and blue."""
     from PIL import Image
 
@@ -125,7 +125,7 @@ def _eight_bits(image: "Image", mode: Mode) -> "Image":
     return image if image.mode == mode else image.convert(mode)
 
 
-def _resized(image: "Image", size: int, fit: Fit) -> "Image":
+def resized(image: "Image", size: int, fit: Fit) -> "Image":
     """The middle square, or everything, at size x size."""
     from PIL import Image
 

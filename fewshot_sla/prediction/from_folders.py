@@ -1,0 +1,177 @@
+"""From folders of pictures to a report: what the command does, without its command line."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from episodes.errors import UserError
+from fewshot_sla.prediction.feature_cache import FeatureCache
+from fewshot_sla.prediction.folders import Pictures, query_files, read_pictures
+from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, confusion, wilson_interval
+from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.pictures import Framing, exchange, is_negative
+from fewshot_sla.prediction.predictor import Predictions, Predictor, make_predictor
+from fewshot_sla.prediction.remarks import remarks_on_equals, remarks_on_left_out, remarks_on_polarity
+from fewshot_sla.prediction.report import BrokenFile, PredictionReport, QueryPrediction, SupportImage
+
+Invert = Literal["auto", "yes", "no"]
+Count = Callable[[str, int, int], None]  # (what is counted, done, in all)
+
+
+def _nobody(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A predictor, and what happened while it was shown its support set.
+
+    Attributes:
+        predictor: ready to predict.
+        broken: support files that could not be read.
+        notes: one-line remarks.
+    """
+
+    predictor: Predictor
+    broken: tuple[BrokenFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def show_support(
+    model: PredictionModel,
+    files: Mapping[str, Sequence[Path]],
+    *,
+    inference: str = "",
+    framing: Framing = "crop",
+    invert: Invert = "auto",
+    strict: bool = False,
+    cache: FeatureCache | None = None,
+    count: Count = _nobody,
+    notes: Sequence[str] = (),
+) -> Shown:
+    """Read and embed a support set.
+
+    Args:
+        model: what is to predict.
+        files: the support files of each class.
+        inference: how to predict; "" for aggregated where there is that.
+        framing: how pictures are fitted into the model's size.
+        invert: whether to exchange light and dark; "auto" decides by the border of the support pictures.
+        strict: stop at the first file that cannot be read.
+        cache: where features are kept from one time to the next.
+        count: told how far it is.
+        notes: remarks on the files, to be passed on.
+
+    Raises:
+        UserError: if a class has no picture that can be read; if ``strict``, at the first broken file.
+    """
+    labelled = [(path, label) for label, name in enumerate(files) for path in files[name]]
+    read = read_pictures(
+        [path for path, _ in labelled],
+        model.format(framing),
+        strict=strict,
+        on_progress=lambda done, total: count("support pictures", done, total),
+    )
+    labels = np.array([labelled[number][1] for number in read.numbers], np.int64)
+    for label, name in enumerate(files):
+        if label not in labels:
+            first = next(file for file in read.broken if file.name in {str(path) for path in files[name]})
+            raise UserError(f"the class {name!r} has no readable picture; {first.name}: {first.reason}")
+    inverted = invert == "yes" or (invert == "auto" and is_negative(read.pixels, model.normalization.mean))
+    if inverted:
+        exchange(read.pixels)
+    predictor = make_predictor(
+        model,
+        read.pixels,
+        labels,
+        tuple(files),
+        names=tuple(map(str, read.paths)),
+        inference=inference,
+        framing=framing,
+        inverted=inverted,
+        embed=None if cache is None else lambda pictures: cache.items(model, pictures),
+    )
+    return Shown(predictor, tuple(read.broken), (*notes, *remarks_on_polarity(inverted and invert == "auto")))
+
+
+def predict_files(
+    shown: Shown,
+    given: Sequence[str],
+    *,
+    strict: bool = False,
+    most_left_out: int = MOST,
+    count: Count = _nobody,
+) -> PredictionReport:
+    """Leave-one-out over the support, and the classes of the queries.
+
+    Raises:
+        UserError: if no query can be read; if ``strict``, at the first broken file.
+    """
+    predictor = shown.predictor
+    files, notes = query_files(given)
+    read = read_pictures(
+        files, predictor.format, strict=strict, on_progress=lambda done, total: count("reading queries", done, total)
+    )
+    if not read.paths:
+        first = read.broken[0]
+        raise UserError(f"no query can be read; {first.name}: {first.reason}")
+    if predictor.inverted:
+        exchange(read.pixels)
+    left_out = predictor.leave_one_out(most_left_out, lambda done, total: count("leaving one out", done, total))
+    predictions = predictor.predict(read.pixels, lambda done, total: count("queries", done, total))
+    right = int((left_out.predicted == predictor.labels.numpy()[left_out.rows]).sum())
+    measured = len(left_out.rows)
+    return PredictionReport(
+        classes=predictor.classes,
+        support=_support_images(predictor, left_out),
+        queries=_query_predictions(predictor, read, predictions),
+        broken=(*shown.broken, *read.broken),
+        notes=(
+            *predictor.model.notes,
+            *shown.notes,
+            *notes,
+            *remarks_on_equals(predictor, read),
+            *remarks_on_left_out(predictor, left_out),
+        ),
+        inference=predictor.inference_name,
+        model=predictor.model.name,
+        leave_one_out=right / measured if measured else None,
+        leave_one_out_interval=wilson_interval(right, measured) if measured else None,
+        leave_one_out_confusion=confusion(
+            predictor.labels.numpy()[left_out.rows], left_out.predicted, len(predictor.classes)
+        ),
+        created=datetime.datetime.now(datetime.UTC).astimezone().isoformat(timespec="seconds"),
+    )
+
+
+def _support_images(predictor: Predictor, left_out: LeftOut) -> tuple[SupportImage, ...]:
+    predicted = dict(zip(left_out.rows.tolist(), left_out.predicted.tolist(), strict=True))
+    return tuple(
+        SupportImage(
+            name,
+            predictor.classes[label],
+            predictor.pictures[row].numpy(),
+            predictor.classes[predicted[row]] if row in predicted else "",
+        )
+        for row, (name, label) in enumerate(zip(predictor.names, predictor.labels.tolist(), strict=True))
+    )
+
+
+def _query_predictions(predictor: Predictor, read: Pictures, found: Predictions) -> tuple[QueryPrediction, ...]:
+    shares, order = torch.from_numpy(found.probabilities).sort(dim=-1, descending=True, stable=True)
+    return tuple(
+        QueryPrediction(
+            str(path),
+            read.pixels[row],
+            tuple(predictor.classes[label] for label in order[row].tolist()),
+            tuple(shares[row].tolist()),
+            int(found.agreeing[row]),
+            found.views,
+        )
+        for row, path in enumerate(read.paths)
+    )

@@ -1,0 +1,155 @@
+"""A model that has been shown a support set: it predicts the classes of other pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from episodes.errors import UserError
+from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, leave_one_out
+from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.pictures import Format, Framing
+from fewshot_sla.prediction.scores import probabilities, score
+
+_BUDGET = 2**28  # bytes that the items and logits of the queries of one pass may take
+
+OnProgress = Callable[[int, int], None]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+class Predictions(NamedTuple):
+    """Of R pictures.
+
+    Attributes:
+        probabilities: [R, N] float64, rows sum to 1.
+        agreeing: [R] int64, how many views alone vote for the most probable class.
+        views: how many views were asked.
+    """
+
+    probabilities: NDArray[np.float64]
+    agreeing: NDArray[np.int64]
+    views: int
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model and a support set, embedded.
+
+    Attributes:
+        model: what predicts.
+        inference_name: how: "aggregated", "single" or what else the model's objective has.
+        classes: the N classes: names, or whatever labels are.
+        names: what each support picture is called.
+        pictures: [S, C, H, W] uint8, the support as the model sees it.
+        labels: [S] int64, number of each picture's class.
+        items: [S, M, *item] features or normalised views of the support, on the model's device.
+        framing: how pictures are fitted into the model's size.
+        inverted: whether light and dark are exchanged in every picture.
+    """
+
+    model: PredictionModel
+    inference_name: str
+    classes: tuple[Any, ...]
+    names: tuple[str, ...]
+    pictures: Tensor
+    labels: Tensor
+    items: Tensor
+    framing: Framing = "crop"
+    inverted: bool = False
+
+    @property
+    def format(self) -> Format:
+        """What pictures are made into."""
+        return self.model.format(self.framing)
+
+    def predict(
+        self,
+        pictures: NDArray[np.uint8],  # [R, C, H, W], in the polarity that the model sees: see `inverted`
+        on_progress: OnProgress = no_progress,
+    ) -> Predictions:
+        """Probabilities of all classes; no picture sways the prediction of another.
+
+        Raises:
+            UserError: if the model cannot take the episode.
+        """
+        _, inference = self.model.inference(self.inference_name)
+        shares, agreeing, views, done = [], [], 1, 0
+
+        def report(now: int, of_block: int) -> None:
+            on_progress(done + now, len(pictures))
+
+        for block in np.split(pictures, range(self.at_once, len(pictures), self.at_once)):
+            items = self.model.items(torch.from_numpy(block), report)
+            scores = score(
+                self.model.learner,
+                inference,
+                self.items[None],
+                self.labels[None].to(self.items.device),
+                items[None],
+                len(self.classes),
+            )
+            logits, votes = scores.logits[0], scores.votes[0]
+            shares.append(probabilities(logits))
+            agreeing.append((votes == logits.argmax(dim=-1, keepdim=True)).sum(dim=-1))
+            views, done = votes.shape[-1], done + len(block)
+        return Predictions(torch.cat(shares).numpy(), torch.cat(agreeing).numpy(), views)
+
+    @property
+    def at_once(self) -> int:
+        """How many queries are scored in one pass."""
+        m, ways = self.items.shape[1], len(self.classes)
+        return max(1, _BUDGET // (self.items[0].numel() * 4 + m * m * ways * 8))
+
+    def leave_one_out(self, most: int = MOST, on_progress: OnProgress = no_progress) -> LeftOut:
+        """See :func:`fewshot_sla.prediction.leave_one_out.leave_one_out`."""
+        _, inference = self.model.inference(self.inference_name)
+        labels = self.labels.to(self.items.device)
+        return leave_one_out(self.model.learner, inference, self.items, labels, len(self.classes), most, on_progress)
+
+    def to(self, device: torch.device) -> "Predictor":
+        """The same on another device; the model is moved in place."""
+        return replace(self, model=self.model.to(device), items=self.items.to(device))
+
+
+def make_predictor(
+    model: PredictionModel,
+    pictures: NDArray[np.uint8],  # [S, C, H, W], as seen: inverted already, if they are to be
+    labels: NDArray[np.int64],  # [S], 0..N-1
+    classes: tuple[Any, ...],
+    *,
+    names: tuple[str, ...] = (),
+    inference: str = "",
+    framing: Framing = "crop",
+    inverted: bool = False,
+    embed: Callable[[Tensor], Tensor] | None = None,  # in place of model.items: with a cache, say
+) -> Predictor:
+    """Show a model its support set.
+
+    Raises:
+        UserError: if there are fewer than two classes, or one has no picture.
+    """
+    if len(classes) < 2:
+        raise UserError(f"there is only one class ({classes[0]!r}): at least two are needed to tell apart")
+    missing = set(range(len(classes))) - set(labels.tolist())
+    if missing:
+        raise UserError(f"the class {classes[min(missing)]!r} has no picture")
+    name, _ = model.inference(inference)
+    support = torch.from_numpy(pictures)
+    return Predictor(
+        model,
+        name,
+        classes,
+        names or tuple(f"picture {number}" for number in range(len(labels))),
+        support,
+        torch.from_numpy(labels),
+        (embed or model.items)(support),
+        framing,
+        inverted,
+    )

@@ -1,0 +1,128 @@
+"""Networks from elsewhere as backbones, and what is not let in."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from episodes.errors import UserError
+from fewshot_sla.engine.randomness import seeded
+from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone, find_module
+from tests.fewshot_sla.prediction.networks import Maps, Pair, TimmLike
+
+NETWORKS = "tests.fewshot_sla.prediction.networks"
+IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_torchvision_without_its_classifier_gives_what_feeds_the_classifier() -> None:
+    backbone = BackboneByPath("torchvision.models.resnet18", {"weights": None}).eval()
+    with seeded(0):
+        whole = torchvision.models.resnet18(weights=None).eval()
+    seen = []
+    whole.fc.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        whole(IMAGES)
+        assert torch.equal(backbone(IMAGES), seen[0])
+    assert backbone.dropped == "fc"
+    assert backbone.out_features(32, 32) == 512
+    assert not backbone.has_weights
+
+
+def test_the_layer_is_found_by_name_or_left_alone() -> None:
+    assert BackboneByPath(f"{NETWORKS}.TimmLike").dropped == "head"
+    assert BackboneByPath(f"{NETWORKS}.timm_like", {"width": 5}).out_features(32, 32) == 5
+    whole = BackboneByPath(f"{NETWORKS}.TimmLike", drop="")
+    assert (whole.dropped, whole.out_features(32, 32)) == ("", 10)
+    deep = WrappedBackbone(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(12, 4), nn.Linear(4, 2))), 3, "1.1")
+    assert (deep.dropped, deep.out_features(2, 2)) == ("1.1", 4)
+    own = BackboneByPath("fewshot_sla.backbones.Conv4", {"in_channels": 1, "channels": 8}, channels=1)
+    assert own.dropped == ""
+
+
+def test_feature_maps_are_averaged() -> None:
+    network = Maps()
+    backbone = WrappedBackbone(network, channels=1)
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.allclose(backbone(images), network.layer(images).flatten(2).mean(dim=2))
+
+
+def test_finding_out_the_size_leaves_the_network_as_it_was() -> None:
+    backbone = WrappedBackbone(TimmLike())
+    backbone.module.norm.eval()
+    modes = [module.training for module in backbone.modules()]
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    assert backbone.out_features(16, 16) == 6
+    assert [module.training for module in backbone.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+
+
+def test_weights_come_from_a_file(tmp_path: Path) -> None:
+    with seeded(5):
+        trained = TimmLike().eval()
+    save_file(trained.state_dict(), tmp_path / "w.safetensors")
+    backbone = BackboneByPath(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "w.safetensors")).eval()
+    assert backbone.has_weights
+    assert torch.equal(backbone.module.head(backbone(IMAGES)), backbone(IMAGES))  # the identity
+    trained.head = nn.Identity()
+    assert torch.equal(backbone(IMAGES), trained(IMAGES))
+
+
+def test_drawn_weights_are_the_same_each_time_and_disturb_nobody() -> None:
+    state = torch.get_rng_state()
+    first, second = (BackboneByPath(f"{NETWORKS}.TimmLike").state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("resnet18", "'resnet18' is no dotted path: give package.module.Class"),
+        ("nowhere.Net", "cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'"),
+        ("torchvision.models.resnet181", "module torchvision.models has no resnet181"),
+        *(
+            (path, f"{path} is no nn.Module, nor a function annotated to return one; write such a function around it")
+            for path in (
+                "os.system",
+                "subprocess.Popen",
+                "builtins.exec",
+                "torch.load",
+                f"{NETWORKS}.unannotated",
+                f"{NETWORKS}.returns_text",
+            )
+        ),
+    ],
+)
+def test_only_modules_are_made(path: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        find_module(path)
+    assert message in str(error.value)
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no weights")
+    save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
+    cases = {
+        "cannot construct tests.fewshot_sla.prediction.networks.Fussy(**{}): TypeError": lambda: BackboneByPath(
+            f"{NETWORKS}.Fussy"
+        ),
+        "TimmLike has no layer 'fc' to leave out; it has stem, norm, head": lambda: WrappedBackbone(
+            TimmLike(), drop="fc"
+        ),
+        "gives a tuple for images [2, 1, 4, 4]; a backbone gives": lambda: WrappedBackbone(Pair(), 1)(
+            torch.zeros(2, 1, 4, 4)
+        ),
+        "there is no such file of weights": lambda: BackboneByPath(f"{NETWORKS}.TimmLike", weights="gone"),
+        "not a safetensors file": lambda: BackboneByPath(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "text")),
+        "the checkpoint is of another model": lambda: BackboneByPath(
+            f"{NETWORKS}.TimmLike", weights=str(tmp_path / "other.safetensors")
+        ),
+    }
+    for message, act in cases.items():
+        with pytest.raises(UserError) as error:
+            act()
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)

@@ -1,0 +1,197 @@
+"""A predictor as one file: the same predictions to the last bit, no pickle, and no way to smuggle in a call."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from episodes import ColorPermutation, Composition, Identity, Normalization, Rotation, Subset, UserError
+from fewshot_sla.engine.checkpoint import load_checkpoint, save_checkpoint
+from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
+from fewshot_sla.learners import MAML
+from fewshot_sla.objectives import DA, SLA, Plain
+from fewshot_sla.prediction.describe import describe
+from fewshot_sla.prediction.load import adapt, load_backbone
+from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.predictor import Predictor, make_predictor
+from fewshot_sla.prediction.saved import load_predictor, save_predictor
+from tests.fewshot_sla.prediction import small
+from tests.fewshot_sla.prediction.networks import TimmLike
+
+NETWORKS = "tests.fewshot_sla.prediction.networks"
+
+
+class OwnHead(Head):
+    """Keeps nothing of what it was made of."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.kept = factor
+
+    def logits(self, support, support_labels, query, ways):
+        return query[..., :ways] * self.kept
+
+
+def shown(model: PredictionModel, **options) -> Predictor:
+    pictures, labels = small.pictures(4, 3)
+    channels = model.image_shape[0]
+    return make_predictor(model, np.repeat(pictures, channels, axis=1), labels, tuple("abcd"), **options)
+
+
+def queries(channels: int = 1) -> np.ndarray:
+    return np.repeat(small.pictures(4, 5, first=3)[0], channels, axis=1)
+
+
+def maml() -> PredictionModel:
+    learner = MAML(small.network().backbone, ways=4, image_size=(28, 28), adaptation_steps=1)
+    return PredictionModel(learner, Plain(), Normalization(torch.tensor([0.1]), torch.tensor([0.3])), (1, 28, 28), "m")
+
+
+def described(model: PredictionModel) -> PredictionModel:
+    """As from a run folder, whose config.yaml has the description."""
+    backbone = {"class_path": "fewshot_sla.backbones.Conv4", "init_args": {"in_channels": 1, "channels": 8}}
+    head = {"class_path": "fewshot_sla.heads.ProtoNetHead"}
+    learner = {
+        "class_path": "fewshot_sla.learners.EmbeddingLearner",
+        "init_args": {"backbone": backbone, "head": head},
+    }
+    return replace(model, learner_description=learner)
+
+
+MODELS = {
+    "of a run": lambda: described(small.model()),
+    "another head": lambda: adapt(described(small.model()), SVMHead(C=0.3, scale=2.0, learn_scale=False), None),
+    "other views": lambda: adapt(described(small.model()), None, Subset(Rotation(), ["identity", "rotate180"])),
+    "data augmentation": lambda: described(small.model(DA(Rotation()))),
+    "by class path": lambda: load_backbone(f"{NETWORKS}.TimmLike", 28, arguments={"width": 5}),
+    "by class path, colours turned": lambda: adapt(
+        load_backbone(f"{NETWORKS}.timm_like", 28),
+        RidgeHead(regularization=2.0),
+        Composition(Rotation((0, 90)), ColorPermutation(("RGB", "GBR"))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_saved_predicts_the_same(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
+    predictor = shown(model, framing="stretch")
+    path = tmp_path / "it.safetensors"
+    save_predictor(path, predictor)
+    again = load_predictor(path)
+    given = queries(model.image_shape[0])
+    before, after = predictor.predict(given), again.predict(given)
+    assert np.array_equal(before.probabilities, after.probabilities)
+    assert np.array_equal(before.agreeing, after.agreeing)
+    assert (again.classes, again.names, again.framing) == (predictor.classes, predictor.names, "stretch")
+    assert again.inference_name == predictor.inference_name
+    assert np.array_equal(again.pictures, predictor.pictures)
+    left, left_again = predictor.leave_one_out(), again.leave_one_out()
+    assert np.array_equal(left.predicted, left_again.predicted)
+    save_predictor(tmp_path / "again.safetensors", again)
+    assert np.array_equal(load_predictor(tmp_path / "again.safetensors").predict(given).probabilities, after[0])
+
+
+def test_labels_may_be_numbers_and_the_metadata_are_json(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    predictor = replace(shown(MODELS["of a run"]()), classes=(-1, 2, 5, 1000), inverted=True)
+    save_predictor(path, predictor)
+    again = load_predictor(path)
+    assert again.classes == (-1, 2, 5, 1000)
+    assert again.inverted
+    with safe_open(path, "np") as file:
+        state = json.loads(file.metadata()["state"])
+    assert state["learner"]["class_path"] == "fewshot_sla.learners.EmbeddingLearner"
+    assert state["image_shape"] == [1, 28, 28]
+
+
+def test_what_cannot_be_made_again_is_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    cases = {
+        "OwnHead keeps no attribute 'factor'": adapt(small.model(), OwnHead(2.0), None),
+        "Sequential": load_backbone(nn.Sequential(nn.Flatten(), nn.Linear(784, 4)), 28, channels=1),
+        "MAML keeps no attribute 'backbone'": maml(),
+        "cannot be saved": load_backbone(TimmLike(width=5), 28),
+    }
+    for message, model in cases.items():
+        with pytest.raises(UserError) as error:
+            save_predictor(path, shown(model))
+        assert message in str(error.value), str(error.value)
+        assert "\n" not in str(error.value)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonargparse")  # it warns of the class path too
+def test_a_file_that_names_something_else_than_a_module_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    save_predictor(path, shown(load_backbone(f"{NETWORKS}.TimmLike", 28)))
+    tensors, state = load_checkpoint(path)
+    evil = tmp_path / "called"
+    backbone = state["learner"]["init_args"]["backbone"]["init_args"]
+    backbone["class_path"], backbone["arguments"] = "subprocess.Popen", {"args": ["touch", str(evil)]}
+    save_checkpoint(path, tensors, state)
+    with pytest.raises(UserError, match=r"subprocess\.Popen is no nn\.Module"):
+        load_predictor(path)
+    state["learner"] = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", str(evil)]}}
+    save_checkpoint(path, tensors, state)
+    with pytest.raises(UserError, match="MetaLearner"):
+        load_predictor(path)
+    assert not evil.exists()
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    save_checkpoint(path, {"a": torch.zeros(1)}, {"program": "meta_train"})
+    with pytest.raises(UserError, match="not a saved classifier of this version"):
+        load_predictor(path)
+    path.write_bytes(b"text")
+    with pytest.raises(UserError, match="damaged or cut off"):
+        load_predictor(path)
+    save_predictor(path, shown(MODELS["of a run"]()))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match="damaged or cut off"):
+        load_predictor(path)
+    save_predictor(path, shown(MODELS["of a run"]()))
+    tensors, state = load_checkpoint(path)
+    del state["framing"]
+    save_checkpoint(path, tensors, state)
+    with pytest.raises(UserError, match="the file lacks 'framing'; save the classifier again"):
+        load_predictor(path)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Identity(),
+        Rotation((0, 180)),
+        ColorPermutation(),
+        Composition(Rotation(), ColorPermutation(("RGB", "BGR"))),
+        Subset(Rotation(), ["identity", "rotate90"]),
+        ProtoNetHead(scale=3.0),
+        RidgeHead(regularization=7.0, learn_scale=False),
+        SVMHead(C=0.2, solver="qpth"),
+        SLA(Rotation(), label_smoothing=0.1),
+        Plain(),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_descriptions_make_an_equal_object(thing) -> None:
+    def make(description):
+        module, _, name = description["class_path"].rpartition(".")
+        arguments = {
+            key: make(value) if isinstance(value, dict) else value for key, value in description["init_args"].items()
+        }
+        return getattr(__import__(module, fromlist=[name]), name)(**arguments)
+
+    said = describe(thing)
+    again = make(json.loads(json.dumps(said)))
+    assert describe(again) == said
+    assert type(again) is type(thing)
+    for own in ("names", "scale", "C", "regularization", "solver", "label_smoothing"):
+        if hasattr(thing, own):
+            assert getattr(again, own) == getattr(thing, own)
