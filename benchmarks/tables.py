@@ -40,19 +40,41 @@ def sampling_rows(results: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def classification_rows(results: dict[str, Any]) -> list[list[str]]:
+    """One row a contestant."""
+    (case,) = results["cases"]
+    ratios = ["x plain loop", "x backbone alone"]
+    rows = [["who", "images/s", *ratios, *(f"{what}, processor time" for what in ratios), "not backbone"]]
+    for name, facts in case["contestants"].items():
+        row = [name, f"{facts['items_per_s']:,.1f}"]
+        for kind in ("ratios", "ratios_of_processor_time"):
+            for other in ("plain loop", f"backbone alone{name.removeprefix('ours')}"):
+                found = case[kind].get(f"{name} / {other}")
+                row.append("{median:.2f} ({min:.2f} to {max:.2f})".format(**found) if found else "")
+        parts = case["parts_of_a_step"].get(name)
+        rows.append([*row, f"{100 * parts['not_backbone']['median']:.1f} %" if parts else ""])
+    return rows
+
+
 def markdown(title: str, results: dict[str, Any], rows: list[list[str]]) -> str:
     """A table with a line that says where it was measured."""
     facts = results["provenance"]
     where = f"{facts['device']['name']}, {facts['device']['threads']} thread, torch {facts['versions']['torch']}"
+    if "load_average" in results:
+        before, after = results["load_average"]
+        where += f", {results['cores']} cores, load average {before:.1f} before and {after:.1f} after"
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     rule = "|" + "---|" * len(rows[0])
     return "\n".join([f"**{title}** ({where}; {facts['date'][:10]})", "", head, rule, *body])
 
 
+ROWS = {"evaluation": evaluation_rows, "sampling": sampling_rows, "classification": classification_rows}
+
+
 def main() -> None:
     """Replace what stands below the mark, up to the next heading."""
     tables = []
-    for name, rows_of in (("evaluation", evaluation_rows), ("sampling", sampling_rows)):
+    for name, rows_of in ROWS.items():
         results = json.loads((_FOLDER / "results" / f"{name}_cpu.json").read_text())
         tables.append(markdown(name, results, rows_of(results)))
     page = _FOLDER / "README.md"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import classification
+
 ROOT = Path(__file__).parents[2]
 
 needs_peers = pytest.mark.skipif(
@@ -85,7 +87,30 @@ def test_pipeline_feeds_a_network(tmp_path: Path) -> None:
         assert 0 < facts["not_backbone"]["min"] <= facts["not_backbone"]["median"] <= facts["not_backbone"]["max"] < 1
 
 
-@pytest.mark.parametrize("name", ["evaluation", "sampling", "pipeline"])
+def test_classification_takes_turns(tmp_path: Path) -> None:
+    chosen = ("plain loop", "ours", "backbone alone, bf16")
+    small = ("--device", "cpu", "--rounds", "2", "--steps", "1", "--warm_ups", "1", "--workers", "0")
+    results, printed = run("classification", tmp_path / "classification.json", *small, "--contestants", *chosen)
+    check_provenance(results)
+    (case,) = results["cases"]
+    check_figures(case)
+    assert tuple(case["contestants"]) == chosen
+    assert all(facts["items"] == results["step"]["images"] for facts in case["contestants"].values())
+    for kind in ("ratios", "ratios_of_processor_time"):
+        assert set(case[kind]) == {"ours / plain loop"}
+    assert all(facts["cpu_median_s"] > 0 for facts in case["contestants"].values())
+    (parts,) = case["parts_of_a_step"].values()
+    assert min(parts["median_s"].values()) > 0
+    assert 0 < parts["not_backbone"]["median"] < 1
+    assert all(name in printed for name in chosen)
+
+
+def test_a_contestant_that_ends_early_says_why() -> None:
+    with pytest.raises(SystemExit, match=r"(?s)^backbone alone ended early:.*UserError: .*there are no images"):
+        classification.main(["--device=cpu", "--batch_size=0", "--depth=8", "--contestants", "backbone alone"])
+
+
+@pytest.mark.parametrize("name", ["evaluation", "sampling", "pipeline", "classification"])
 def test_stored_results_are_whole_and_nobodys_in_particular(name: str) -> None:
     text = (ROOT / "benchmarks" / "results" / f"{name}_cpu.json").read_text()
     results = json.loads(text)
