@@ -1,7 +1,8 @@
 """StreamedBatches: as BatchSource, of images that stay in their files and are read ahead by other processes."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from weakref import finalize
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from episodes.batch_source import Batches, ImageBatch
 from episodes.datasets.streamed_images import ImageFiles
 from episodes.decoding import (
     Decoder,
+    Item,
     ordered_items,
     read_batches,
     require_torchvision,
@@ -64,8 +66,10 @@ class StreamedBatches(Batches[ImageFiles]):
         self.stride = stride
         self._decoder = Decoder(images, seed)
         self._workers = usable_workers(images.reading.workers)
-        self._arriving: Iterator[Tensor] = iter(())
-        self._expected = -1  # the number that the workers have ready next; -1 if there are none
+        self._ahead = _Ahead()
+        # As it holds nothing of this object, the workers end in good order even if this is found to be garbage, when
+        # the queues between them would be taken down before they are told to end.
+        finalize(self, self._ahead.close)
         try:
             self.sampler = BatchSampler(len(images), batch_size, seed)
         except UserError as error:
@@ -81,15 +85,11 @@ class StreamedBatches(Batches[ImageFiles]):
             UserError: if a file cannot be read.
         """
         chosen = self.sampler[number]
-        if number != self._expected:
-            self.close()
-            numbers = itertools.count(number, self.stride)
-            wanted = training_items((self.sampler[k], self.sampler.positions(k)) for k in numbers)
-            self._arriving = self._read(wanted, self._workers)
-        self._expected = -1
-        pixels = next(self._arriving)
-        self._expected = number + self.stride
-        return self._ready(pixels, chosen, self.augmentation)
+        if number != self._ahead.number:
+            self._ahead.close()
+            wanted = training_items(_numbered(self.sampler, number, self.stride))
+            self._ahead.batches = self._read(wanted, self._workers)
+        return self._ready(self._ahead.take(number + self.stride), chosen, self.augmentation)
 
     def in_order(
         self,
@@ -113,9 +113,9 @@ class StreamedBatches(Batches[ImageFiles]):
 
     def close(self) -> None:
         """End the workers; a batch that is asked for later starts new ones."""
-        self._arriving, self._expected = iter(()), -1
+        self._ahead.close()
 
-    def _read(self, items: Iterator, workers: int) -> Iterator[Tensor]:
+    def _read(self, items: Iterator[list[Item]], workers: int) -> Generator[Tensor]:
         return read_batches(self._decoder, items, workers, pinned=self.images.target.type == "cuda")
 
     def _ready(
@@ -127,6 +127,42 @@ class StreamedBatches(Batches[ImageFiles]):
         target = self.images.target
         images = normalized_bytes(sent(pixels, target), self.normalization, augmentation)
         return ImageBatch(images, sent(self.images.labels[numbers], target))
+
+
+class _Ahead:
+    """What the workers have ready, or are about to have.
+
+    Attributes:
+        batches: of images, from batch ``number`` on; None if there are no workers.
+        number: of the batch that comes next; -1 if none does.
+    """
+
+    def __init__(self) -> None:
+        self.batches: Generator[Tensor] | None = None
+        self.number = -1
+
+    def take(
+        self,
+        following: int,  # number of the batch after this one
+    ) -> Tensor:  # [B, 3, S, S] uint8
+        """The batch that comes next."""
+        assert self.batches is not None
+        self.number = -1  # if it cannot be had, nothing follows
+        pixels = next(self.batches)
+        self.number = following
+        return pixels
+
+    def close(self) -> None:
+        """End the workers."""
+        if self.batches is not None:
+            self.batches.close()
+        self.batches, self.number = None, -1
+
+
+def _numbered(sampler: BatchSampler, number: int, stride: int) -> Iterator[tuple[Tensor, range]]:
+    """Numbers of images, and their positions in the sequence, of batches number, number + stride, ..."""
+    for k in itertools.count(number, stride):
+        yield sampler[k], sampler.positions(k)
 
 
 def files_normalization(images: ImageFiles) -> Normalization:

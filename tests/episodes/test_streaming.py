@@ -1,5 +1,6 @@
 """Batches from files: against torchvision by hand, whatever the workers, the order and the start."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -232,6 +233,19 @@ def test_workers_leave_signals_to_the_parent(root: Path) -> None:
             os.kill(pid, signal.SIGTERM)
         for number in range(2, 14):
             assert torch.equal(source.batch(number).images, expected[number])
+
+
+def test_workers_end_with_batches_that_are_garbage(root: Path) -> None:
+    """In a cycle, too, and without having to be killed: that is said by the exit status."""
+    source = batches(root, 2)
+    source.batch(0)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    source.itself = source  # type: ignore[attr-defined]
+    del source
+    gc.collect()
+    assert not children()
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:

@@ -1,17 +1,15 @@
-"""The shipped configurations on real images: two steps and an evaluation through the doors, on every data set.
+"""Real images through the doors: two steps and an evaluation, on every data set, in every form that people have it in.
 
-That every form of a data set gives the same images is tested beside the readers; here each comes in one form. Networks
-are narrow and episodes few, for this is about the way of the data, not about accuracy.
+The shipped configurations see one form of all images; every form of a few images is trained on with a small network.
+Networks are narrow and episodes few, for this is about the way of the data, not about accuracy.
 """
 
+import csv
 import json
 import math
 import os
-import pickle
 import shutil
-import zipfile
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,27 @@ import pytest
 import yaml
 from PIL import Image
 
+from episodes.datasets import CIFARFS, FC100, MiniImageNet, Omniglot, StoredSource
 from fewshot_sla.engine.door import run_door
 from fewshot_sla.engine.metrics import read_metrics
+from tests.episodes.datasets.layouts import (
+    CIFAR_LAYOUTS,
+    MINI_IMAGENET_LAYOUTS,
+    OMNIGLOT_LAYOUTS,
+    OMNIGLOT_PARTS,
+    Images,
+    Sample,
+    drawing,
+    official_folder,
+    omniglot_archive,
+    omniglot_unpacked,
+)
 from tests.integration import doors
 
 pytestmark = pytest.mark.real_data
 
 DRAWINGS = 3  # of the 20 of each Omniglot character: what the episodes need
+FEW = 3  # of the 600 images of each class of CIFAR-100
 SMALL = (
     "--train.k_shot=1",
     "--train.n_query=2",
@@ -51,18 +63,20 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def cifar100(real_data: Path, scratch: Path) -> Path:
+def cifar100_images(real_data: Path) -> Images:
+    """600 images of each class, from mosaics of 30 rows and 20 columns."""
+    images = {}
+    for path in sorted((real_data / "cifar100").glob("*.webp")):
+        with Image.open(path) as image:
+            mosaic = np.asarray(image.convert("RGB"))
+        images[path.stem] = mosaic.reshape(30, 32, 20, 32, 3).swapaxes(1, 2).reshape(600, 32, 32, 3)
+    return images
+
+
+@pytest.fixture(scope="module")
+def cifar100(cifar100_images: Images, scratch: Path) -> Path:
     """The official files (python version), which is also what torchvision leaves behind."""
-    names = sorted(path.stem for path in (real_data / "cifar100").glob("*.webp"))
-    pixels = np.stack([mosaic(real_data / "cifar100" / f"{name}.webp") for name in names])  # [100, 600, 3072]
-    folder = scratch / "cifar100" / "cifar-100-python"
-    folder.mkdir(parents=True)
-    for part, rows in (("train", slice(0, 500)), ("test", slice(500, 600))):
-        chosen = pixels[:, rows]
-        labels = np.arange(100).repeat(chosen.shape[1]).tolist()
-        write_pickle(folder / part, {b"data": chosen.reshape(-1, 3072), b"fine_labels": labels})
-    write_pickle(folder / "meta", {b"fine_label_names": [name.encode() for name in names]})
-    return folder.parent
+    return official_folder(scratch / "cifar100", cifar100_images)
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +86,33 @@ def mini_imagenet(real_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def mini_imagenet_files(mini_imagenet: Path) -> Sample:
+    """The same by split and class."""
+    files: Sample = {}
+    for split in ("train", "val", "test"):
+        with open(mini_imagenet / f"{split}.csv", newline="") as listed:
+            for row in csv.DictReader(listed):
+                files.setdefault(split, {}).setdefault(row["label"], []).append(
+                    mini_imagenet / "images" / row["filename"]
+                )
+    return files
+
+
+@pytest.fixture(scope="module")
 def omniglot(real_data: Path, scratch: Path) -> Path:
     """The author's two archives, with a few drawings of every character."""
     with np.load(real_data / "omniglot.npz") as file:
         images, labels, names = file["images"][..., 0], file["labels"], file["class_names"]
     folder = scratch / "omniglot"
     folder.mkdir()
-    for part in ("images_background", "images_evaluation"):
-        with zipfile.ZipFile(folder / f"{part}.zip", "w") as archive:
-            for number in (number for number, name in enumerate(names) if name.startswith(part)):
-                for k, image in enumerate(images[labels == number][:DRAWINGS]):
-                    png = BytesIO()
-                    Image.fromarray(image).convert("1").save(png, "png", compress_level=1)
-                    archive.writestr(f"{names[number]}/{number:04d}_{k + 1:02d}.png", png.getvalue())
+    for part in OMNIGLOT_PARTS:
+        drawings = [
+            (f"{name}/{number:04d}_{k:02d}.png", drawing(image))
+            for number, name in enumerate(names)
+            if name.startswith(part)
+            for k, image in enumerate(images[labels == number][:DRAWINGS], 1)
+        ]
+        omniglot_archive(folder / f"{part}.zip", drawings)
     return folder
 
 
@@ -106,17 +134,6 @@ def own_images(mini_imagenet: Path, scratch: Path) -> Path:
             Image.open(path).resize(size).convert(mode).save(folder / f"{path.stem}.{ending}")
         (folder / "cut_off.jpg").write_bytes(photographs[4].read_bytes()[:500])
     return scratch / "own"
-
-
-def mosaic(path: Path) -> np.ndarray:  # [600, 3072] uint8
-    """Images of a class, flattened channel by channel, from 30 rows and 20 columns of them."""
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    return pixels.reshape(30, 32, 20, 32, 3).transpose(0, 2, 4, 1, 3).reshape(600, 3072)
-
-
-def write_pickle(path: Path, content: dict[bytes, Any]) -> None:
-    path.write_bytes(pickle.dumps(content, protocol=2))
 
 
 def train_and_test(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -184,3 +201,74 @@ def test_a_folder_of_ones_own_images(own_images: Path, scratch: Path, tmp_path: 
         "--learner.backbone.channels=8",
     )
     check(document, "own", {"val": 6, "test": 6}, per_class=4)  # the file that is cut off is left out
+
+
+SOURCES: dict[str, type[StoredSource]] = {
+    "cifar-fs": CIFARFS,
+    "fc100": FC100,
+    "mini_imagenet": MiniImageNet,
+    "omniglot": Omniglot,
+}
+# Data set, form, test classes, images a class.
+FORMS = [
+    *(("cifar-fs", form, 20, FEW) for form in CIFAR_LAYOUTS),
+    *(("fc100", form, 20, FEW) for form in CIFAR_LAYOUTS),
+    *(("mini_imagenet", form, 20, 6) for form in MINI_IMAGENET_LAYOUTS),
+    *(("omniglot", form, 423, DRAWINGS) for form in OMNIGLOT_LAYOUTS),
+]
+
+
+@pytest.fixture(scope="module")
+def few(cifar100_images: Images) -> Images:
+    return {name: images[:FEW] for name, images in cifar100_images.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(few: Images, mini_imagenet: Path, omniglot: Path, scratch: Path) -> dict[str, str]:
+    """Fingerprints of the test images, each read from one form of the data set."""
+    roots = dict.fromkeys(("cifar-fs", "fc100"), official_folder(scratch / "few", few))
+    roots |= {"mini_imagenet": mini_imagenet, "omniglot": omniglot}
+    cache = str(scratch / "cache")
+    return {name: SOURCES[name](str(root), cache_dir=cache).load("test").fingerprint for name, root in roots.items()}
+
+
+Build = Callable[[str, str, Path], object]
+
+
+@pytest.fixture(scope="module")
+def build(few: Images, mini_imagenet_files: Sample, omniglot: Path, scratch: Path) -> Build:
+    """Writes a data set in a form to a folder."""
+    unpacked = omniglot_unpacked(omniglot, scratch / "unpacked")
+
+    def write(dataset: str, form: str, root: Path) -> object:
+        if form in CIFAR_LAYOUTS:
+            return CIFAR_LAYOUTS[form](root, few)
+        root.mkdir()
+        if dataset == "omniglot":
+            return OMNIGLOT_LAYOUTS[form](omniglot, unpacked, root)
+        return MINI_IMAGENET_LAYOUTS[form](mini_imagenet_files, root)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("dataset", "form", "classes", "per_class"), FORMS, ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_every_form_of_a_data_set_trains_and_is_tested(
+    dataset: str, form: str, classes: int, per_class: int, build: Build, whole: dict[str, str], tmp_path: Path
+) -> None:
+    build(dataset, form, tmp_path / "root")
+    try:
+        document = train_and_test(
+            tmp_path / "run",
+            f"--data={SOURCES[dataset].__module__}.{SOURCES[dataset].__name__}",
+            f"--data.root={tmp_path / 'root'}",
+            f"--data.cache_dir={tmp_path / 'cache'}",
+            f"--learner.backbone.in_channels={1 if dataset == 'omniglot' else 3}",
+            "--learner.backbone.channels=8",
+        )
+    finally:
+        shutil.rmtree(tmp_path / "root")  # pytest keeps its folders for three runs
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    check(document, dataset, {"test": classes}, per_class)
+    assert document["data"]["test"]["fingerprint"] == whole[dataset]
