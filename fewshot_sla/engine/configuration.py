@@ -7,12 +7,20 @@ import itertools
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
+from fewshot_sla.engine.class_choices import without_void_arguments
+
+
+class _Parser(ArgumentParser):
+    """A parser that knows which defaults it was given beside those of the signatures."""
+
+    recipe_defaults: dict[str, Any] | None = None
 
 
 def build_parser(
@@ -31,15 +39,14 @@ def build_parser(
         defaults: values of arguments that have no default of their own.
         config_option: whether ``--config FILE`` and ``--print_config`` are offered.
     """
-    parser = ArgumentParser(
-        prog=program, description=description, exit_on_error=False, default_env=False, allow_abbrev=False
-    )
+    parser = _Parser(prog=program, description=description, exit_on_error=False, default_env=False, allow_abbrev=False)
     if config_option:
         parser.add_argument("--config", action="config", help="YAML file with any of the options; may be repeated")
     for group in groups:
         parser.add_class_arguments(group, nested_key=None, fail_untyped=True, sub_configs=False)
     if defaults:
         parser.set_defaults(defaults)
+        parser.recipe_defaults = defaults
         for action in parser._actions:
             action.required = action.required and action.dest.split(".")[0] not in defaults
     return parser
@@ -52,12 +59,21 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         UserError: one line: which key is wrong, and the nearest valid one or the values allowed.
         SystemExit: with code 0, after --help or --print_config.
     """
+    if isinstance(parser, _Parser) and parser.recipe_defaults:
+        _set_defaults(parser, without_void_arguments(parser.recipe_defaults, arguments))
     try:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
         raise UserError(_explain(str(error), parser)) from error
     except UnicodeDecodeError as error:
         raise UserError(f"a configuration file is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _set_defaults(parser: _Parser, defaults: dict[str, Any]) -> None:
+    """Chosen classes as defaults; one that does not exist is left for the parser to complain of."""
+    for name, value in defaults.items():
+        with suppress(TypeError, ValueError, AttributeError, ImportError, KeyError):
+            parser.set_defaults({name: value})
 
 
 def join_lists(arguments: Sequence[str], option: str) -> list[str]:

@@ -140,9 +140,10 @@ class PredictionModel:
             UserError: if the features are not finite, or the pictures do not fit the model.
         """
         views_per_pass = min(_VIEWS_PER_PASS, _PIXELS_PER_PASS // (self.image_shape[1] * self.image_shape[2]))
+        views_of_one = self.transformations.m
         parts = []
         with evaluation_mode(self.learner), torch.no_grad():
-            for chunk in pictures.split(max(1, views_per_pass // self.transformations.m)):
+            for chunk in pictures.split(max(1, views_per_pass // views_of_one)):
                 views = self.transformations(self.normalization.of_bytes(chunk.to(self.device)))  # [n, M, C, H, W]
                 embeds = isinstance(self.learner, EmbeddingLearner)
                 parts.append(self.learner.embed(views).float() if embeds else views)  # type: ignore[operator]
@@ -185,6 +186,8 @@ def from_backbone(
         UserError: if the numbers do not fit the network.
     """
     channels = int(getattr(backbone, "in_channels", 3))
+    if channels not in (1, 3):
+        raise UserError(f"pictures are grey or coloured, so a network must take 1 or 3 channels, not {channels}")
     usual = IMAGENET if channels == 3 else ((0.5,) * channels,) * 2
     statistics = [tuple(given) or default for given, default in zip((mean, deviation), usual, strict=True)]
     for what, numbers in zip(("mean", "deviation"), statistics, strict=True):

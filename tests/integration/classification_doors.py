@@ -10,10 +10,9 @@ ROTATION = "--objective.transformations=episodes.Rotation"
 LOSS = "--objective.label_loss=fewshot_sla.objectives.label_losses"
 REWEIGHTING = "--objective.label_loss.reweighting=fewshot_sla.objectives.reweighting.ClassBalanced"
 
+SMALL = ("--backbone.channels=4", "--backbone.blocks=2")
 TINY = (
     "--data=tests.tiny.TinyClasses",
-    "--backbone.channels=4",
-    "--backbone.blocks=2",
     "--batch_size=8",
     "--optimizer.lr=0.05",
     "--schedule.milestones=[]",
@@ -30,7 +29,8 @@ def objective(name: str) -> tuple[str, ...]:
 
 def train_classifier(folder: Path, *arguments: str, steps: int = 6) -> int:
     loop = (f"--loop.steps={steps}", "--loop.validate_every=3", "--loop.log_every=1")
-    return run_door(train.main, [*TINY, *loop, f"--run_folder={folder}", *arguments])
+    backbone = () if any(word.startswith("--backbone=") for word in arguments) else SMALL
+    return run_door(train.main, [*TINY, *backbone, *loop, f"--run_folder={folder}", *arguments])
 
 
 def run_class_test(*arguments: str | Path) -> int:

@@ -33,7 +33,8 @@ MISTAKES = {
     "images too small": ([*BASELINE, "--data.height=2", "--data.width=2"], "at least 4x4"),
     "a class without images": (
         [*BASELINE, "--data.counts=[12,6,0,2]", f"{doors.LOSS}.LDAM"],
-        "LDAM",
+        "LDAM needs training images of every class, but label 2 has 0: give it images or leave the class out "
+        "(tiny-classes/train: 'class 2')",
     ),
     "other classes in val": (
         ["--data=tests.tiny.TinyImages", "--backbone.channels=4", *BASELINE],

@@ -15,6 +15,7 @@ from tests.integration.test_processes import assert_same_run, wait_for_step
 
 LONG = (
     *classification.TINY,
+    *classification.SMALL,
     *classification.objective("SLASD"),
     "--augmentation=episodes.image_augmentation.CropFlipJitter",
     "--augmentation.padding=1",

@@ -17,6 +17,7 @@ from fewshot_sla import predict
 from fewshot_sla.engine import checkpoint
 from fewshot_sla.engine.door import run_door
 from fewshot_sla.prediction.classifier import FewShotClassifier
+from fewshot_sla.reporting import prediction_files
 from fewshot_sla.reporting.prediction_tables import MEANING, MOST_ROWS
 from tests.integration import doors
 from tests.tiny import TinyImages
@@ -252,8 +253,41 @@ MISTAKES = {
     ),
     "a page where a folder cannot be": (
         ["{run}", "--support", "{s}", "--query", "{q}", "--html={root}/text/page.html"],
-        "{root}/text: File exists",
+        "{root}/text/page.html: cannot be written, for {root}/text is no folder",
     ),
+    "a page that is a folder": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--html={s}"],
+        "{s}: there is a folder of this name; give a file",
+    ),
+    "two outputs in one": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--save={root}/out/../out/predictions.csv"],
+        "/predictions.csv: two outputs would go to this file; give one another name",
+    ),
+    "a picture size for a run": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--image_size=32"],
+        "--image_size belongs to --backbone, which is not given",
+    ),
+    "weights for a run": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--weights=w.safetensors"],
+        "--weights belongs to --backbone, which is not given",
+    ),
+    "arguments without a head": (
+        ["{run}", "--support", "{s}", "--query", "{q}", '--head_args={{"scale": 3}}'],
+        "--head_args belongs to --head, which is not given",
+    ),
+    "arguments that are no object": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--head=fewshot_sla.heads.RidgeHead", "--head_args=[]"],
+        "--head_args must be a JSON object, got []",
+    ),
+    "a device that only pretends": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--device=meta"],
+        "cannot use device meta: ",
+    ),
+    "no such saved classifier": (
+        ["{root}/gone.safetensors", "--query", "{q}"],
+        "{root}/gone.safetensors: there is no such folder or file",
+    ),
+    "a query without a name": (["{run}", "--support", "{s}", "--query", ""], "a query has no name"),
 }
 
 
@@ -275,6 +309,85 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in pictures.rglob("*")} == before
+
+
+def test_names_of_every_kind(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = next((pictures / "query").iterdir()).read_bytes()
+    names = (b"new\nline.png", b"esc\x1b[31m.png", b"no utf \xff.png", "عربي :cat: [red].png".encode(), b"'\"<b>.png")
+    for name in names:
+        Path(os.fsdecode(bytes(pictures / "query") + b"/" + name)).write_bytes(one)
+    (pictures / "support" / "d").rename(pictures / "support" / "=cmd(1)")
+    assert ask(pictures, str(run), "--single") == 0
+    out = capsys.readouterr().out
+    for shown in ("new\\nline.png", "esc\\x1b[31m.png", "no utf \\udcff.png", "عربي :cat: [red].png", "'\"<b>.png"):
+        assert shown in out
+    assert "\x1b" not in out
+    document = json.loads((pictures / "out" / "predictions.json").read_text(encoding="utf-8"))
+    with (pictures / "out" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {os.fsencode(entry["query"]) for entry in document["queries"]} >= {
+        bytes(pictures / "query") + b"/" + name for name in names
+    }
+    escaped = {entry["query"].encode("utf-8", "backslashreplace").decode() for entry in document["queries"]}
+    assert {row["query"] for row in rows} == escaped
+    labels = {row[f"label{end}"] for row in rows for end in ("", "_2", "_3")}
+    assert labels == {"'=cmd(1)", *CLASSES[:2]}
+    confusion = document["leave_one_out"]["confusion"]
+    assert {entry["right"] for entry in confusion} == {"=cmd(1)", *CLASSES[:2]}
+    assert sum(entry["pictures"] for entry in confusion) == 2 + 3 + 4
+
+
+def test_a_classifier_with_numbers_as_labels_is_shown(run: Path, pictures: Path, tmp_path: Path) -> None:
+    support = sorted((pictures / "support").glob("*/*"))
+    labels = [10 * CLASSES.index(path.parent.name) for path in support]
+    FewShotClassifier(run, device="cpu", invert="yes").fit([*support, support[0]], [*labels, 99]).save(tmp_path / "it")
+    given = ["--query", str(pictures / "query"), f"--output_folder={tmp_path / 'out'}", "--device=cpu"]
+    assert run_door(predict.main, [str(tmp_path / "it"), *given]) == 0
+    document = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert document["classes"] == ["0", "10", "20", "99"]
+    assert (
+        "light and dark are exchanged in all pictures, as they were when the classifier was saved" in document["notes"]
+    )
+    assert "the class 99 has a single picture, which cannot be left out: not measured" in document["notes"]
+
+
+@pytest.mark.parametrize("option", ["--framing=stretch", "--invert=no", "--image_size=32", "--support=s"])
+def test_a_saved_classifier_takes_no_options_that_it_would_pass_over(
+    option: str, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    support = sorted((pictures / "support").glob("*/*"))
+    FewShotClassifier(run, device="cpu").fit(support, [path.parent.name for path in support]).save(tmp_path / "it")
+    assert run_door(predict.main, [str(tmp_path / "it"), option, "--query", str(pictures / "query")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "is a saved classifier" in error or "belongs to --backbone" in error
+
+
+def test_if_one_file_cannot_be_written_none_is(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(path: Path, predictor: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(prediction_files, "save_predictor", fail)
+    before = sorted(pictures.rglob("*"))
+    page, saved = pictures / "a" / "b" / "page.html", pictures / "saved"
+    assert ask(pictures, str(run), f"--html={page}", f"--save={saved}", f"--export={pictures / 'it.pt2'}") == 2
+    assert capsys.readouterr().err == f"error: {saved}: cannot be written (No space left on device)\n"
+    assert sorted(pictures.rglob("*")) == before
+
+
+def test_the_cache_can_be_left_alone(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FEWSHOT_SLA_CACHE", str(tmp_path / "cache"))
+    assert ask(pictures, str(run), "--cache=false") == 0
+    assert not (tmp_path / "cache").exists()
+    first = (pictures / "out" / "predictions.csv").read_bytes()
+    for _ in range(2):  # once to fill it, once from it
+        assert ask(pictures, str(run)) == 0
+        assert (pictures / "out" / "predictions.csv").read_bytes() == first
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 1
 
 
 def test_the_examples_lead_from_letters_to_labels(
