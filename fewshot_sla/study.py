@@ -1,15 +1,19 @@
 """``python -m fewshot_sla.study CONFIG...``: several recipes, several seeds each: one table, one picture."""
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from episodes.errors import UserError
 from fewshot_sla import test, train
 from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.engine.classification_recipe import classification_parser
+from fewshot_sla.engine.door import INTERRUPTED, OK, run_door
+from fewshot_sla.engine.run_folder import OtherRunError, RunFolder
 
 _OBJECTIVES = "fewshot_sla.objectives.classification"
 _ROTATION = "--objective.transformations=episodes.Rotation"
@@ -55,9 +59,13 @@ def main(arguments: Sequence[str]) -> int:
         config_option=False,
     )
     parser.add_argument("configs", type=str, nargs="*", help="Configurations of train; a recipe is called by its file.")
-    options = configuration.parse(parser, configuration.join_lists(own, "--seeds"))
+    try:
+        options = configuration.parse(parser, configuration.join_lists(own, "--seeds"))
+    except UserError as error:
+        raise UserError(f"{error}; options of train go behind --, as in -- --loop.steps 100") from error
     study: Study = configuration.instantiate(parser, options, Study)
-    recipes = _recipes(options.configs)
+    recipes = {name: [*described, *options_of_train] for name, described in _recipes(options.configs).items()}
+    _check(recipes)
 
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.reporting.study import draw_study, save_study, study_rows, study_table
@@ -68,8 +76,9 @@ def main(arguments: Sequence[str]) -> int:
         runs[name] = []
         for seed in study.seeds:
             folder = RunFolder(Path(study.folder) / name / f"seed{seed}")
-            named = [f"--run_folder={folder.path}", f"--seed={seed}", *(["--resume"] if folder.holds_run else [])]
-            code = _train_and_test([*described, *options_of_train, *named], folder, study.split)
+            code = _train_and_test([*described, f"--seed={seed}"], folder, study.split)
+            if code == INTERRUPTED:
+                sys.stderr.write("the study itself goes on with the same command that began it\n")
             if code != OK:
                 return code
             runs[name].append(folder)
@@ -98,14 +107,40 @@ def _recipes(configs: Sequence[str]) -> dict[str, list[str]]:
     return {name: ["--config", config] for name, config in zip(names, configs, strict=True)}
 
 
+def _check(recipes: dict[str, list[str]]) -> None:
+    """Raise UserError if train would not understand what it is told of a recipe: now, and not after the others."""
+    parser = classification_parser()
+    for name, described in recipes.items():
+        try:
+            configuration.parse(parser, described)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
+
+
 def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
     """Both, unless it was done before; the exit code."""
     from fewshot_sla.engine.classification_testing import is_tested
 
-    code = train.main(described)  # a run that is complete only has its report written again
+    into = [f"--run_folder={folder.path}", *(["--resume"] if folder.holds_run else [])]
+    try:
+        code = train.main([*described, *into])  # a run that is complete only has its report written again
+    except OtherRunError as error:
+        raise UserError(f"{error} (of a study: another --folder)") from error
     if code != OK or is_tested(folder, split):
         return code
-    return test.main([str(folder.path), "--split", split])
+    return test.main([str(folder.path), "--split", split, *_hardware(folder)])
+
+
+def _hardware(folder: RunFolder) -> list[str]:
+    """What a run was trained on, as options of test, which is always one process."""
+    configured = yaml.safe_load(folder.config.read_text())
+    return [
+        f"--{name}={_plain(configured[name])}" for name in ("accelerator", "precision", "channels_last", "placement")
+    ]
+
+
+def _plain(value: str | bool) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 if __name__ == "__main__":

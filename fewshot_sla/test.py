@@ -52,6 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, arguments)
     test: ClassificationTest = configuration.instantiate(parser, options, ClassificationTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
+    if options.json and len(options.run_folders) < 2:
+        raise UserError("--json is for the figures of an ensemble: give two run folders or more, or leave it out")
     if hardware.devices > 1 or hardware.num_nodes > 1:
         raise UserError("a classifier is tested by one process: leave out --devices and --num_nodes")
 
@@ -63,9 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.reporting.tables import show
 
     fabric = hardware.fabric()
-    runs, images = load_together([RunFolder(path) for path in options.run_folders], test.split)
     members = []
-    for run in runs:
+    for run, images in load_together([RunFolder(path) for path in options.run_folders], test.split):
         results = []
         for padding in (0, test.padding) if options.ten_crop else (0,):
             began = time.monotonic()
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
                 members.append(tested)
         show(class_results_table(results, f"{run.folder.path} on {images.name}"))
     if len(members) > 1:
-        report_ensemble(members, images, options.json)
+        report_ensemble(members, options.json)
     return OK
 
 

@@ -14,6 +14,7 @@ from episodes.datasets.mini_imagenet import MiniImageNet
 from episodes.datasets.mnist import MNIST
 from episodes.datasets.omniglot import Omniglot
 from episodes.datasets.store import StoredSource
+from episodes.datasets.streamed_folders import StreamedFolders
 from episodes.datasets.tiered_imagenet import TieredImageNet
 from episodes.datasets.tiny_imagenet import TinyImageNet
 
@@ -34,6 +35,7 @@ __all__ = [
     "MiniImageNet",
     "Omniglot",
     "StoredSource",
+    "StreamedFolders",
     "TieredImageNet",
     "TinyImageNet",
 ]

@@ -1,5 +1,6 @@
 """Classification as the training loop sees it, and what is checked before it starts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from episodes.batch_source import Batches, ImageBatch
 from episodes.batches import SplitImages, normalization_of, open_batches, placed
-from episodes.datasets.base import check_transformations
+from episodes.datasets.base import DataSource, check_transformations
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import check_images
 from fewshot_sla.engine.classification_recipe import Classification
@@ -39,10 +40,11 @@ class ClassificationPlan(TrainingPlan):
     def __init__(self, recipe: Classification) -> None:
         self.recipe = recipe
         self.train = recipe.data.open("train")
-        self.validation = recipe.data.open("val") if recipe.keep == "best" else None
-        if self.validation:
+        self.validation = _validation_images(recipe.data) if recipe.keep == "best" else None
+        if self.validation is not None:
             check_same_classes(self.train, self.validation)
         self.counts = self.train.class_counts
+        self._opened: list[Batches] = []
         self._normalization = normalization_of(self.train)
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
@@ -56,7 +58,7 @@ class ClassificationPlan(TrainingPlan):
         """
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
-        recipe.objective.check(self.counts)
+        self._check_counts()
         check_layers(recipe.objective, self.model)
         source = open_batches(self.train, 1, recipe.seed, self._normalization)
         few = torch.arange(min(2, len(self.train)))
@@ -66,6 +68,13 @@ class ClassificationPlan(TrainingPlan):
         if not bool(loss.isfinite()):
             raise UserError("the loss is NaN or infinite before any training")
         check_optimizer(recipe, self.model)
+
+    def _check_counts(self) -> None:
+        try:
+            self.recipe.objective.check(self.counts)
+        except UserError as error:
+            empty = [name for name, count in zip(self.train.class_names, self.counts, strict=True) if not count]
+            raise UserError(f"{error} ({self.train.name}: {empty[0]!r})" if empty else str(error)) from error
 
     def check_sharing(self, processes: int) -> None:
         """Raise UserError unless the images of a step can be shared out evenly over passes and processes."""
@@ -89,15 +98,40 @@ class ClassificationPlan(TrainingPlan):
             stride=fabric.world_size,
         )
         validation = None
-        if self.validation:
+        if self.validation is not None:
             # Validation images are gathered in order: batch size and seed have no say.
             validation = open_batches(placed(self.validation, device, hardware.placement), 1, 0, normalization)
+        self._opened = [train, *([validation] if validation else [])]
         task = ClassificationTask(recipe, train, validation, self.counts.to(device), fabric)
         return Ready(task, train, validation.images if validation else None)
 
+    def close(self) -> None:
+        """End the processes that read images ahead."""
+        for batches in self._opened:
+            batches.close()
+
     def identity(self) -> dict[str, Any]:
-        """The classes, in the order of the outputs, and how many training images each has."""
-        return {"class_names": list(self.train.class_names), "class_counts": self.counts.tolist()}
+        """The classes, in the order of the outputs, how many training images each has, and the length of the run."""
+        return {
+            "class_names": list(self.train.class_names),
+            "class_counts": self.counts.tolist(),
+            "steps": self.recipe.loop.steps,
+        }
+
+    def check_resumed(self, saved: Mapping[str, Any]) -> None:
+        """Raise UserError if a step was made with other class weights than it has in a run of the new length."""
+        now = self.recipe.loop.steps
+        before = saved.get("steps", now)
+        if before == now:
+            return
+        reweighting = self.recipe.objective.label_loss.reweighting
+        for step in range(saved["step"]):
+            weights = (reweighting.weights(self.counts, step / steps) for steps in (before, now))
+            if not _equal(*weights):
+                raise UserError(
+                    f"{type(reweighting).__name__} goes by the share of the training that is done, and step {step} of "
+                    f"{before} was weighted as it would not be in a run of {now} steps; keep loop.steps"
+                )
 
 
 class ClassificationTask:
@@ -144,7 +178,7 @@ def accuracies(
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
     batches = source.in_order(numbers, images_per_pass(objective))
     found = predict_classes(classifier, objective, batches, autocast=fabric.autocast)
-    right = torch.tensor([round(found.accuracy(name) * len(numbers)) for name in objective.inferences])
+    right = torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:
         right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()
     return dict(zip(objective.inferences, (right.double() / len(source.images)).tolist(), strict=True))
@@ -181,6 +215,29 @@ def check_same_classes(train: SplitImages, other: SplitImages) -> None:
             f"{train.name} and {other.name} do not hold the same classes (first difference: {only[0]!r}); "
             "few-shot data goes to python -m fewshot_sla.meta_train"
         )
+
+
+def _validation_images(data: DataSource) -> SplitImages:
+    """The split val, which chooses the best weights.
+
+    Raises:
+        UserError: if there is none, or no image in it.
+    """
+    hint = "or keep the last weights (--keep last)"
+    try:
+        images = data.open("val")
+    except UserError as error:
+        raise UserError(f"{error}; {hint}") from error
+    if not len(images):
+        raise UserError(f"{images.name}: there are no images to validate on; give some, {hint}")
+    return images
+
+
+def _equal(
+    one: Tensor | None,  # [N] float
+    other: Tensor | None,  # [N] float
+) -> bool:
+    return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
 def _loss(objective: ClassificationObjective, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:

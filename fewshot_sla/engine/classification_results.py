@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from episodes.batches import SplitImages
 from episodes.errors import UserError
-from fewshot_sla.engine.results_file import read_document, save_entries
+from fewshot_sla.engine.results_file import read_document, save_details, save_entries
 from fewshot_sla.engine.run_folder import RunFolder, write_text
 from fewshot_sla.evaluation.classification import Predictions
 from fewshot_sla.evaluation.statistics import interval_half_width
@@ -69,8 +69,9 @@ def summarize_classes(
     """One result an inference."""
     dataset, _, split = images.name.rpartition("/")
     results = []
-    for name, probabilities in found.probabilities.items():
-        right = (probabilities.argmax(dim=1) == found.labels).numpy().astype(np.float64)
+    present = np.unique(found.labels.numpy())  # a class without images has no accuracy that a mean could hold
+    for name in found.probabilities:
+        right = found.right(name).numpy().astype(np.float64)
         per_class = class_accuracies(right, found.labels.numpy(), len(images.class_names))
         result = ClassResult(
             dataset=dataset or images.name,
@@ -80,7 +81,7 @@ def summarize_classes(
             images=len(right),
             accuracy=float(right.mean()),
             ci95=interval_half_width(right),
-            groups=group_accuracies(per_class, np.asarray(class_counts)),
+            groups=group_accuracies(per_class[present], np.asarray(class_counts)[present]),
             per_class=[round(float(value), 6) for value in per_class],
             primary=name == primary,
             step=step,
@@ -126,12 +127,28 @@ def save_class_results(
         found: what they sum up.
         images: what they were measured on.
         details: configuration, versions, device, wall time; replaces what was there, key by key.
+
+    Raises:
+        UserError: if there is a file of this name that is not one of ours.
     """
+    if folder.results.exists():
+        read_class_results(folder)  # nothing is added to a file that is not ours
     for result in results:
         table = _as_csv(found.labels.numpy(), found.probabilities[result.inference].numpy(), images.class_names)
         write_text(folder.path / result.predictions, table)
     entries = [{**asdict(result), "predictions": result.predictions} for result in results]
     save_entries(folder, [_without_nan(entry) for entry in entries], _KEY, images, details)
+
+
+def save_training_details(folder: RunFolder, details: Mapping[str, Any], step: int) -> None:
+    """Write down in ``results.json`` how a run was trained; results of other weights than ``step`` are dropped.
+
+    Raises:
+        UserError: if there is a file of this name that is not one of ours.
+    """
+    if folder.results.exists():
+        read_class_results(folder)
+    save_details(folder, details, step)
 
 
 def read_class_results(folder: RunFolder) -> list[ClassResult]:

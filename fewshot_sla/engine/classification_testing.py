@@ -9,7 +9,6 @@ from lightning_fabric import Fabric
 
 from episodes.batches import SplitImages, placed
 from episodes.errors import UserError
-from fewshot_sla.engine.checkpoint import load_checkpoint
 from fewshot_sla.engine.classification import images_per_pass
 from fewshot_sla.engine.classification_results import ClassResult, read_class_results, summarize_classes
 from fewshot_sla.engine.classification_trained import TrainedClassifier, load_classifier
@@ -28,26 +27,43 @@ class Tested:
 
     Attributes:
         run: the classifier.
+        images: what it was tested on.
         found: its predictions by the inferences asked for.
         results: what they come to, one an inference.
     """
 
     run: TrainedClassifier
+    images: SplitImages
     found: Predictions
     results: list[ClassResult]
 
 
-def load_together(folders: Sequence[RunFolder], split: str) -> tuple[list[TrainedClassifier], SplitImages]:
-    """Classifiers that can be tested on the same images, and these images: a split of the first one's data.
+def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, SplitImages]]:
+    """Classifiers, each with a split of its own data: the same images for all, perhaps under several names.
 
     Raises:
-        UserError: if a run cannot be loaded, or was trained on other classes or images of another shape.
+        UserError: if a run is given twice or cannot be loaded, has other classes or images of another shape, or other
+            images in this split: it may have been trained on those that the others are tested on.
     """
+    paths = [folder.path.resolve() for folder in folders]
+    twice = [folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
+    if twice:
+        raise UserError(f"{twice[0]}: the run is given twice")
     runs = [load_classifier(folder) for folder in folders]
-    images = runs[0].recipe.data.open(split)
+    first = runs[0]
+    images = first.recipe.data.open(split)
+    found = []
     for run in runs:
         run.source(images)  # what does not fit is said before anything is computed
-    return runs, images
+        same = run.configuration["data"] == first.configuration["data"]
+        own = images if same else run.recipe.data.open(split)
+        if own.fingerprint != images.fingerprint:
+            raise UserError(
+                f"{run.folder.path}: its {split} images are not those of {first.folder.path}; "
+                "an ensemble needs runs with the same, by the same division of the same data"
+            )
+        found.append((run, own))
+    return found
 
 
 def evaluate_run(
@@ -87,12 +103,22 @@ def evaluate_run(
     found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})
     step = int(run.best["step"])
     results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step, crops=crops)
-    return Tested(run, found, results)
+    return Tested(run, images, found, results)
 
 
 def is_tested(folder: RunFolder, split: str) -> bool:
-    """Whether there are results of the weights that the run keeps now."""
+    """Whether there are results by every inference, of the weights and the images as they are now.
+
+    Raises:
+        UserError: if the run, its results or its images cannot be read.
+    """
     if not folder.results.exists():
         return False
-    step = int(load_checkpoint(folder.best)[1]["best"]["step"])
-    return any(result.split == split and result.step == step for result in read_class_results(folder))
+    run = load_classifier(folder)
+    now = int(run.best["step"]), run.recipe.data.open(split).fingerprint
+    tested = {
+        result.inference
+        for result in read_class_results(folder)
+        if result.split == split and result.crops == 1 and (result.step, result.fingerprint) == now
+    }
+    return tested.issuperset(run.recipe.objective.inferences)

@@ -1,6 +1,7 @@
 """The contract of a kind of training: what :func:`fewshot_sla.engine.training.train` needs to know of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from lightning_fabric import Fabric
@@ -67,6 +68,12 @@ class TrainingPlan(ABC):
     @abstractmethod
     def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
         """The task, its images on the device."""
+
+    def close(self) -> None:  # noqa: B027 - a hook: most plans start nothing
+        """End what runs beside the training, such as processes that read ahead; called however training ends."""
+
+    def check_resumed(self, saved: Mapping[str, Any]) -> None:  # noqa: B027 - a hook: most plans can go on
+        """Raise UserError unless a run whose checkpoint says this can go on by this plan."""
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint says about the model beside program, images and versions: plain values."""

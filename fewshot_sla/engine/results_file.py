@@ -27,7 +27,7 @@ def save_entries(
         images: what they were measured on.
         details: configuration, versions, device, wall time; replaces what was there, key by key.
     """
-    document = read_document(folder) if folder.results.exists() else {"results": []}
+    document = _document(folder)
     kept = [old for old in document["results"] if all(_belong_together(old, new) for new in entries)]
     by_key = {tuple(entry[name] for name in key): entry for entry in (*kept, *entries)}
     data = {
@@ -42,10 +42,29 @@ def save_entries(
         "data": {**document.get("data", {}), split: data},
         **{name: value for name, value in document.items() if name not in ("results", "data")},
     }
-    for name, value in details.items():
-        merge = isinstance(value, Mapping) and name == "wall_time_s"
-        document[name] = {**document.get(name, {}), **value} if merge else value
-    write_text(folder.results, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(folder, document, details)
+
+
+def save_details(
+    folder: RunFolder,
+    details: Mapping[str, Any],
+    step: int,  # of the weights that the run keeps now
+) -> None:
+    """Write down how a run was trained that has no results yet; results of other weights are dropped."""
+    document = _document(folder)
+    kept = [old for old in document["results"] if old["step"] == step]
+    _write(folder, {**document, "results": kept}, details)
+
+
+def _document(folder: RunFolder) -> dict[str, Any]:
+    return read_document(folder) if folder.results.exists() else {"results": []}
+
+
+def _write(folder: RunFolder, document: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    """The document with the details in it, of which only the wall times are kept from before."""
+    times = {**document.get("wall_time_s", {}), **details.get("wall_time_s", {})}
+    text = json.dumps({**document, **details, "wall_time_s": times}, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder.results, text + "\n")
 
 
 def read_document(

@@ -9,6 +9,10 @@ from episodes.errors import UserError
 from episodes.storage import atomic_write
 
 
+class OtherRunError(UserError):
+    """The folder holds a run that is not to be gone on with in the way that was asked for."""
+
+
 class RunFolder:
     """Names of the files of a run.
 
@@ -81,6 +85,7 @@ class RunFolder:
                 ) from None
             yield
         finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # processes that were forked meanwhile have the handle too
             os.close(handle)
 
     def require(self) -> None:

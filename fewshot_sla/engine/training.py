@@ -1,7 +1,9 @@
 """Training from a plan to a trained model: everything is checked before the run folder is made."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -9,13 +11,14 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from episodes.batches import SplitImages
 from episodes.errors import UserError
-from fewshot_sla.engine import plain_values
+from episodes.images import LabelledImages
+from fewshot_sla.engine import checkpoint, plain_values
 from fewshot_sla.engine.loop import Loop
 from fewshot_sla.engine.plan import Ready, TrainingPlan
 from fewshot_sla.engine.progress import show_progress
 from fewshot_sla.engine.provenance import device_facts
 from fewshot_sla.engine.recipe import Hardware
-from fewshot_sla.engine.run_folder import RunFolder, write_text
+from fewshot_sla.engine.run_folder import OtherRunError, RunFolder, write_text
 from fewshot_sla.engine.state import TrainingState
 
 
@@ -64,9 +67,11 @@ def train(plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str
     plan.check_sharing(fabric.world_size)
     # Other processes are started by fabric.launch() and come through here again: only the first one makes the folder.
     with ExitStack() as stack:
+        stack.callback(plan.close)
         if not getattr(rank_zero_only, "rank", 0):
             if not resuming:
                 folder.create()
+                folder.results.unlink(missing_ok=True)  # of a run whose checkpoints were removed
             stack.enter_context(folder.in_use())
             if not resuming:
                 write_text(folder.config, config)
@@ -81,11 +86,8 @@ def _train(
     ready = plan.on_device(fabric, hardware)
     state = _initial_state(plan, hardware, fabric, ready)
     if resuming:
+        _check_same_run(plan, folder, state.identity, ready.train.images)
         state.restore(folder)
-        if state.step > settings.steps:
-            raise UserError(
-                f"{folder.path}: the run has made {state.step} steps already, loop.steps ({settings.steps}) is less"
-            )
         if fabric.is_global_zero:
             write_text(folder.config, config)  # it may be longer now, or on other hardware
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
@@ -93,6 +95,28 @@ def _train(
         Loop(fabric, ready.task, state, settings, folder, plan.recipe.seed).run(progress)
     facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
     return Training(fabric, ready.validation, state.step, state.seconds, state.best, facts)
+
+
+def _check_same_run(plan: TrainingPlan, folder: RunFolder, identity: Mapping[str, Any], images: SplitImages) -> None:
+    """Raise OtherRunError unless the run in the folder can go on, on these images and to this length."""
+    saved = checkpoint.load_checkpoint(folder.last)[1]
+    # Files that are read meanwhile are known by their times, which differ where somebody copied them.
+    content = ("fingerprint",) if isinstance(images, LabelledImages) else ()
+    for name in ("image_shape", "class_names", "class_counts", *content):
+        if name in saved and saved[name] != identity.get(name):
+            raise OtherRunError(
+                f"{folder.path}: {images.name} is not what the run began with (another {name}); resume it with those "
+                "images, or start anew in another --run_folder"
+            )
+    steps = plan.recipe.loop.steps
+    if saved["step"] > steps:
+        raise OtherRunError(
+            f"{folder.path}: the run has made {saved['step']} steps already, loop.steps ({steps}) is less"
+        )
+    try:
+        plan.check_resumed(saved)
+    except UserError as error:
+        raise OtherRunError(f"{folder.path}: {error}, or start anew in another --run_folder") from error
 
 
 def _initial_state(plan: TrainingPlan, hardware: Hardware, fabric: Fabric, ready: Ready) -> TrainingState:

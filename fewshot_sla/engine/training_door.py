@@ -1,6 +1,8 @@
 """What the doors of all kinds of training have in common: options to a recipe, a run that is new or resumed."""
 
 import sys
+from argparse import ArgumentError
+from argparse import ArgumentParser as PlainParser
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -13,7 +15,7 @@ from fewshot_sla.engine.door import INTERRUPTED, OK
 from fewshot_sla.engine.interrupts import Interrupted
 from fewshot_sla.engine.randomness import seeded
 from fewshot_sla.engine.recipe import Hardware
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.engine.run_folder import OtherRunError, RunFolder
 
 
 class TrainAndReport(Protocol):
@@ -51,11 +53,8 @@ def run_training(
     Raises:
         UserError: if the command line, or anything that it describes, is wrong.
     """
-    options = configuration.parse(parser, arguments)
+    options = configuration.parse(parser, _with_config_of_run(parser, arguments))
     folder = RunFolder(options.run_folder)
-    if options.resume and options.config is None:
-        folder.require()
-        options = configuration.parse(parser, ["--config", str(folder.config), *arguments])
     resolved = _resolved(parser, options)
     resuming = options.resume and folder.holds_run
     if resuming and not folder.last.exists():
@@ -76,6 +75,26 @@ def run_training(
     return OK
 
 
+def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments, behind the run's own config.yaml if a run is to be resumed and no other is named.
+
+    It comes first so that the other arguments are understood by what it says: which options there are depends on it.
+    """
+    peek = PlainParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--run_folder", default=parser.get_default("run_folder"))
+    peek.add_argument("--resume", action="store_true")
+    peek.add_argument("--config")
+    try:
+        found, rest = peek.parse_known_args(list(arguments))
+    except ArgumentError:  # the parser itself will say what is wrong
+        return list(arguments)
+    if not found.resume or found.config is not None or {"-h", "--help"} & set(rest):
+        return list(arguments)
+    folder = RunFolder(found.run_folder)
+    folder.require()
+    return ["--config", str(folder.config), *arguments]
+
+
 def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
     """The whole configuration as plain containers, without what is only a wish of this command."""
     resolved = yaml.safe_load(parser.dump(options))
@@ -89,7 +108,7 @@ def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
     began = yaml.safe_load(folder.config.read_text())
     for key in asked:
         if key not in free and began.get(key) != asked[key]:
-            raise UserError(
+            raise OtherRunError(
                 f"{folder.path}: the run began with another {key!r}; resume it without --config and --{key}, "
                 "or start anew in another --run_folder"
             )

@@ -23,9 +23,9 @@ class Predictions(NamedTuple):
     labels: Tensor  # [n] int64, the true classes
     probabilities: dict[str, Tensor]  # of every inference: [n, N] float32, rows sum to 1
 
-    def accuracy(self, inference: str) -> float:
-        """Share of images whose most probable class is their own."""
-        return float((self.probabilities[inference].argmax(dim=1) == self.labels).double().mean())
+    def right(self, inference: str) -> Tensor:  # [n] bool
+        """Whether the most probable class of each image is its own."""
+        return self.probabilities[inference].argmax(dim=1) == self.labels
 
 
 def predict_classes(

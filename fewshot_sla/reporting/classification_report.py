@@ -8,9 +8,12 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from episodes.batches import SplitImages
 from fewshot_sla.engine.classification import images_per_pass
-from fewshot_sla.engine.classification_results import save_class_results, summarize_classes
+from fewshot_sla.engine.classification_results import (
+    save_class_results,
+    save_training_details,
+    summarize_classes,
+)
 from fewshot_sla.engine.classification_testing import Tested
 from fewshot_sla.engine.classification_trained import TrainedClassifier, load_classifier
 from fewshot_sla.engine.metrics import read_metrics
@@ -25,7 +28,7 @@ from fewshot_sla.reporting.tables import show
 
 
 def report_classification(training: Training, folder: RunFolder, configuration: dict[str, Any]) -> None:
-    """Write ``learning_curve.png`` and, if there was a validation, ``results.json``; print the results.
+    """Write ``learning_curve.png`` and ``results.json``; print the results, if there was a validation.
 
     Args:
         training: what came of it.
@@ -36,12 +39,6 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
     objective, images = run.recipe.objective, training.validation
     title = f"{run.recipe.data.name}, {type(objective).__name__}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
-    if images is None:
-        show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
-        return
-    batches = run.source(images).in_order(batch_size=images_per_pass(objective))
-    found = predict_classes(run.classifier, objective, batches, autocast=training.fabric.autocast)
-    results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=int(run.best["step"]))
     details = {
         "configuration": configuration,
         "versions": versions(),
@@ -54,6 +51,14 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
             "device": training.device,
         },
     }
+    step = int(run.best["step"])
+    if images is None:
+        save_training_details(folder, details, step)
+        show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
+        return
+    batches = run.source(images).in_order(batch_size=images_per_pass(objective))
+    found = predict_classes(run.classifier, objective, batches, autocast=training.fabric.autocast)
+    results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step)
     save_class_results(folder, results, found, images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
 
@@ -77,12 +82,12 @@ def class_test_details(
     }
 
 
-def report_ensemble(members: Sequence[Tested], images: SplitImages, path: str) -> None:
+def report_ensemble(members: Sequence[Tested], path: str) -> None:
     """Print what the mean of the members' probabilities comes to, and write it to a JSON file if one is named.
 
     Inferences that not all members have are left out.
     """
-    first = members[0].run
+    first, images = members[0].run, members[0].images
     names = [str(member.run.folder.path) for member in members]
     results = summarize_classes(
         ensemble([member.found for member in members]),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from episodes import datasets
 from episodes.datasets.base import load_split
 from episodes.datasets.streamed_folders import StreamedFolders
 from episodes.datasets.streamed_images import ImageFiles
@@ -91,6 +92,11 @@ def test_many_missing_classes_are_not_all_named(root: Path) -> None:
         f"{root / 'train'}: there is no folder for 'extra0', 'extra1', 'extra2', 'extra3', 'extra4' and 2 more; "
         "all splits need all classes",
     )
+
+
+def test_they_are_offered_beside_the_other_data_sets() -> None:
+    assert datasets.StreamedFolders is StreamedFolders
+    assert "StreamedFolders" in datasets.__all__
 
 
 def test_they_are_never_loaded_at_once(root: Path) -> None:
