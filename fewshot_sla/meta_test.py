@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.engine.progress import show_progress
     from fewshot_sla.engine.results import save_results, summarize
     from fewshot_sla.engine.trained import load_trained
-    from fewshot_sla.reporting.run_report import draw_one_episode, test_details
+    from fewshot_sla.reporting.run_details import test_details
+    from fewshot_sla.reporting.run_report import draw_one_episode
     from fewshot_sla.reporting.tables import results_table, show
 
     run = load_trained(RunFolder(options.run_folder))
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         if fabric.is_global_zero:
             name = tested[0][0].test_name
-            details = test_details(run, hardware, fabric, {name: time.monotonic() - began})
+            details = test_details(run.configuration, hardware, fabric, {name: time.monotonic() - began})
             save_results(run.folder, tested, source.images, details)
         summary += [result for result, _ in tested]
     if fabric.is_global_zero:

@@ -60,8 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.engine.classification_results import save_class_results
     from fewshot_sla.engine.classification_testing import evaluate_run, load_together
-    from fewshot_sla.reporting.classification_report import class_test_details, report_ensemble
+    from fewshot_sla.reporting.classification_report import report_ensemble
     from fewshot_sla.reporting.classification_tables import class_results_table
+    from fewshot_sla.reporting.run_details import test_details
     from fewshot_sla.reporting.tables import show
 
     fabric = hardware.fabric()
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
             began = time.monotonic()
             tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
             seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
-            details = class_test_details(run, hardware, fabric, seconds)
+            details = test_details(run.configuration, hardware, fabric, seconds)
             save_class_results(run.folder, tested.results, tested.found, images, details)
             results += tested.results
             if not padding:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import ExitStack
 from typing import NamedTuple, Protocol
 
 import torch
@@ -81,7 +82,10 @@ class Loop:
         state, settings = self._state, self._settings
         log = MetricsLog(self._folder.metrics, state.step or -1) if self._writes else None
         began = time.monotonic() - state.seconds
-        with stop_on_signals() as stop:
+        with ExitStack() as stack:
+            if log:
+                stack.callback(log.close)  # however training ends
+            stop = stack.enter_context(stop_on_signals())
             while state.step < settings.steps:
                 self._unseen.append(self._step())
                 state.step += 1
@@ -98,8 +102,6 @@ class Loop:
                     self._save()
                 if stopping and state.step < settings.steps:
                     raise Interrupted(f"stopped after step {state.step} of {settings.steps}")
-        if log:
-            log.close()
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy
         """One step of the optimiser on the mean loss of all passes."""

@@ -1,12 +1,10 @@
 """What the run folder of a classifier gets: validation results, learning curve; and the report of an ensemble."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from lightning_fabric import Fabric
 
 from fewshot_sla.engine.classification import images_per_pass
 from fewshot_sla.engine.classification_results import (
@@ -15,15 +13,15 @@ from fewshot_sla.engine.classification_results import (
     summarize_classes,
 )
 from fewshot_sla.engine.classification_testing import Tested
-from fewshot_sla.engine.classification_trained import TrainedClassifier, load_classifier
+from fewshot_sla.engine.classification_trained import load_classifier
 from fewshot_sla.engine.metrics import read_metrics
-from fewshot_sla.engine.provenance import device_facts, versions
-from fewshot_sla.engine.recipe import Hardware
+from fewshot_sla.engine.provenance import versions
 from fewshot_sla.engine.run_folder import RunFolder, write_text
 from fewshot_sla.engine.training import Training
 from fewshot_sla.evaluation.classification import ensemble, predict_classes
 from fewshot_sla.reporting.classification_tables import class_results_table
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
+from fewshot_sla.reporting.run_details import training_details
 from fewshot_sla.reporting.tables import show
 
 
@@ -39,18 +37,7 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
     objective, images = run.recipe.objective, training.validation
     title = f"{run.recipe.data.name}, {type(objective).__name__}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
-    details = {
-        "configuration": configuration,
-        "versions": versions(),
-        "device": training.device,
-        "wall_time_s": {"training": round(training.seconds, 2)},
-        "training": {
-            "steps": training.steps,
-            "best": training.best,
-            "versions": versions(),
-            "device": training.device,
-        },
-    }
+    details = training_details(training, configuration)
     step = int(run.best["step"])
     if images is None:
         save_training_details(folder, details, step)
@@ -61,25 +48,6 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
     results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step)
     save_class_results(folder, results, found, images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
-
-
-def class_test_details(
-    run: TrainedClassifier, hardware: Hardware, fabric: Fabric, seconds: Mapping[str, float]
-) -> dict[str, Any]:
-    """What stands beside the results of a test.
-
-    Args:
-        run: what was tested.
-        hardware: as asked for.
-        fabric: what it ran on.
-        seconds: wall time of each test, by its name.
-    """
-    return {
-        "configuration": run.configuration,
-        "versions": versions(),
-        "device": device_facts(fabric.device, hardware.precision, fabric.world_size),
-        "wall_time_s": {name: round(value, 2) for name, value in seconds.items()},
-    }
 
 
 def report_ensemble(members: Sequence[Tested], path: str) -> None:

@@ -87,6 +87,7 @@ def draw_gains(path: Path, found: Sequence[Gains], title: str) -> None:
         axes.xaxis.set_major_locator(FixedLocator(sizes))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels([str(size) for size in sizes])
+        axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)  # also if there is a single size
         axes.set_xlabel("training images a class")
         axes.set_ylabel("relative gain, %")
         axes.set_title(title, fontsize=11)

@@ -27,7 +27,7 @@ def draw_learning_curve(path: Path, rows: Sequence[dict[str, float]], title: str
         _line(accuracies, rows, "accuracy", COLORS[0], "training, on the labels trained on")
         for color, name in zip(COLORS[1:], validation, strict=False):
             _line(accuracies, rows, name, color, f"validation, {name}", marker="o")
-        for axes, what in ((losses, "cross-entropy"), (accuracies, "accuracy")):
+        for axes, what in ((losses, "training loss"), (accuracies, "accuracy")):
             axes.set_xlabel("step")
             axes.set_ylabel(what)
             axes.grid(alpha=0.3)

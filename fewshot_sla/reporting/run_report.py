@@ -1,15 +1,10 @@
 """What a run folder gets at the end of training: validation results, learning curve, one episode as a picture."""
 
-from collections.abc import Mapping
 from typing import Any
-
-from lightning_fabric import Fabric
 
 from episodes.images import LabelledImages
 from episodes.source import EpisodeSource
 from fewshot_sla.engine.metrics import read_metrics
-from fewshot_sla.engine.provenance import device_facts, versions
-from fewshot_sla.engine.recipe import Hardware
 from fewshot_sla.engine.results import save_results, summarize
 from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.engine.trained import TrainedRun, load_trained
@@ -18,6 +13,7 @@ from fewshot_sla.evaluation.features import Autocast
 from fewshot_sla.evaluation.protocol import evaluate, predict_episode
 from fewshot_sla.reporting.episode_picture import draw_episode
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
+from fewshot_sla.reporting.run_details import training_details
 from fewshot_sla.reporting.tables import results_table, show
 
 
@@ -38,40 +34,11 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
     summary = summarize(
         outcomes, images, recipe.validation, 0, primary=recipe.objective.primary, step=int(run.best["step"])
     )
-    details = {
-        "configuration": configuration,
-        "versions": versions(),
-        "device": training.device,
-        "wall_time_s": {"training": round(training.seconds, 2)},
-        "training": {
-            "steps": training.steps,
-            "best": training.best,
-            "versions": versions(),
-            "device": training.device,
-        },
-    }
-    save_results(folder, summary, images, details)
+    save_results(folder, summary, images, training_details(training, configuration))
     title = f"{images.name}, {recipe.train}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
     draw_one_episode(run, folder, source, autocast)
     show(results_table([result for result, _ in summary], f"{folder.path}: best of {training.steps} steps"))
-
-
-def test_details(run: TrainedRun, hardware: Hardware, fabric: Fabric, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """What stands beside the results of a test.
-
-    Args:
-        run: what was tested.
-        hardware: as asked for.
-        fabric: what it ran on.
-        seconds: wall time of each test, by its name.
-    """
-    return {
-        "configuration": run.configuration,
-        "versions": versions(),
-        "device": device_facts(fabric.device, hardware.precision, fabric.world_size),
-        "wall_time_s": {name: round(value, 2) for name, value in seconds.items()},
-    }
 
 
 def draw_one_episode(run: TrainedRun, folder: RunFolder, source: EpisodeSource, autocast: Autocast) -> None:
