@@ -1,8 +1,9 @@
 """``python -m fewshot_sla.predict RUN_FOLDER --support DIR --query DIR``: the classes of your own pictures."""
 
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fewshot_sla.engine.progress import Progress
     from fewshot_sla.prediction.from_folders import Shown
     from fewshot_sla.prediction.model import PredictionModel
-    from fewshot_sla.prediction.report import PredictionReport
+    from fewshot_sla.reporting.prediction_files import PredictionFiles
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Predict:
             told by the borders of the support pictures.
         device: "auto", "cpu", "cuda", ...
         save: file to write model and support to, as one; give it in place of a run folder and --support later.
+        cache: keep the features of the support pictures in the cache folder for the next time.
         export: file to write the backbone alone to as a program, NAME.pt2 (torch.export) or NAME.onnx.
     """
 
@@ -45,6 +47,7 @@ class Predict:
     device: str = "auto"
     save: str = ""
     export: str = ""
+    cache: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown."""
@@ -82,6 +85,18 @@ class OtherModel:
     head_args: str = "{}"
     transformations: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse options that would be passed over in silence."""
+        plain = {
+            option.name: option.default_factory() if callable(option.default_factory) else option.default
+            for option in fields(self)
+        }
+        for name in ("backbone_args", "weights", "drop", "channels", "image_size", "mean", "deviation"):
+            if not self.backbone and getattr(self, name) != plain[name]:
+                raise UserError(f"--{name} belongs to --backbone, which is not given")
+        if not self.head and self.head_args != plain["head_args"]:
+            raise UserError("--head_args belongs to --head, which is not given")
+
 
 def main(arguments: Sequence[str]) -> int:
     """Load the model, show it the support, predict the queries, write and print."""
@@ -89,7 +104,10 @@ def main(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, arguments)
     predict: Predict = configuration.instantiate(parser, options, Predict)
     other: OtherModel = configuration.instantiate(parser, options, OtherModel)
-    saved = bool(options.model) and Path(options.model).is_file()
+    model, query = os.path.expanduser(options.model), [os.path.expanduser(name) for name in options.query]
+    if model and not os.path.lexists(model):
+        raise UserError(f"{model}: there is no such folder or file; give a run of meta_train or what --save wrote")
+    saved = bool(model) and Path(model).is_file()
     if not saved and not predict.support:
         raise UserError("--support is missing: give a folder with a folder of pictures for each class")
 
@@ -97,16 +115,35 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.engine.progress import show_progress
     from fewshot_sla.prediction.folders import query_files
     from fewshot_sla.prediction.from_folders import predict_files
+    from fewshot_sla.reporting.prediction_tables import closing_lines, prediction_table
+    from fewshot_sla.reporting.tables import show
 
-    query_files(options.query)  # what is not there is said before anything is computed
+    files = _files(predict)
+    files.check()  # what cannot be written, and what is not there, is said before anything is computed
+    query_files(query)
     with show_progress("predicting") as progress:
         if saved:
-            shown = _load(Path(options.model), predict, other, options.single)
+            shown = _load(Path(model), predict, other, options.single)
         else:
-            shown = _look(_model(options.model, other), predict, options.single, options.strict, progress)
-        report = predict_files(shown, options.query, strict=options.strict, count=progress.count)
-    _write(report, shown, predict)
+            shown = _look(_model(model, other), predict, options.single, options.strict, progress)
+        report = predict_files(shown, query, strict=options.strict, count=progress.count)
+    files.write(report, shown.predictor, predict.top_k)
+    written = [str(path) for path in files.paths]
+    show(prediction_table(report, predict.top_k), *closing_lines(report, written))
     return OK
+
+
+def _files(predict: Predict) -> "PredictionFiles":
+    """Where everything goes."""
+    from fewshot_sla.reporting.prediction_files import PredictionFiles
+
+    folder = Path(os.path.expanduser(predict.output_folder))
+    page, saved, program = (
+        Path(os.path.expanduser(name)) if name else None for name in (predict.html, predict.save, predict.export)
+    )
+    return PredictionFiles(
+        folder / "predictions.csv", folder / "predictions.json", page or folder / "predictions.html", saved, program
+    )
 
 
 def _parser() -> ArgumentParser:
@@ -147,7 +184,7 @@ def _model(folder: str, other: OtherModel) -> "PredictionModel":
             arguments=other.backbone_args,
             channels=other.channels,
             drop=other.drop,
-            weights=other.weights,
+            weights=os.path.expanduser(other.weights),
             mean=tuple(other.mean),
             deviation=tuple(other.deviation),
         )
@@ -155,7 +192,10 @@ def _model(folder: str, other: OtherModel) -> "PredictionModel":
         model = load_run(folder or None)
         if not folder:
             show(f"newest run: {model.name}")
-    head = head_factory(other.head, other.head_args)() if other.head else None
+    try:
+        head = head_factory(other.head, other.head_args)() if other.head else None
+    except UserError as error:  # it is called otherwise at other doors
+        raise UserError(str(error).replace("--init_args", "--head_args")) from error
     return adapt(model, head, named_transformations(other.transformations) if other.transformations else None)
 
 
@@ -167,7 +207,7 @@ def _look(model: "PredictionModel", predict: Predict, single: bool, strict: bool
     from fewshot_sla.prediction.from_folders import show_support
     from fewshot_sla.prediction.load import device_called
 
-    files, notes = support_files(Path(predict.support))
+    files, notes = support_files(Path(os.path.expanduser(predict.support)))
     return show_support(
         model.to(device_called(predict.device)),
         files,
@@ -175,7 +215,7 @@ def _look(model: "PredictionModel", predict: Predict, single: bool, strict: bool
         framing=predict.framing,
         invert=predict.invert,
         strict=strict,
-        cache=FeatureCache(cache_folder() / "features"),
+        cache=FeatureCache(cache_folder() / "features") if predict.cache else None,
         count=progress.count,
         notes=notes,
     )
@@ -185,43 +225,16 @@ def _load(path: Path, predict: Predict, other: OtherModel, single: bool) -> "Sho
     """A saved classifier: model and support are settled already."""
     from fewshot_sla.prediction.from_folders import Shown
     from fewshot_sla.prediction.load import device_called
+    from fewshot_sla.prediction.remarks import remarks_on_saved
     from fewshot_sla.prediction.saved import load_predictor
 
-    if predict.support or other != OtherModel():
+    plain = Predict()
+    if (predict.support, predict.framing, predict.invert) != ("", plain.framing, plain.invert) or other != OtherModel():
         raise UserError(f"{path} is a saved classifier, with model and support; leave the options about these out")
     predictor = load_predictor(path).to(device_called(predict.device))
     if single:
         predictor = replace(predictor, inference_name=predictor.model.inference("single")[0])
-    return Shown(predictor)
-
-
-def _write(report: "PredictionReport", shown: "Shown", predict: Predict) -> None:
-    """All files, then the table."""
-    from fewshot_sla.engine.run_folder import write_text
-    from fewshot_sla.prediction.export import export_backbone
-    from fewshot_sla.prediction.saved import save_predictor
-    from fewshot_sla.reporting.prediction_page import write_page
-    from fewshot_sla.reporting.prediction_tables import (
-        closing_lines,
-        prediction_table,
-        predictions_as_csv,
-        predictions_as_json,
-    )
-    from fewshot_sla.reporting.tables import show
-
-    folder = Path(predict.output_folder).expanduser()
-    page = Path(predict.html).expanduser() if predict.html else folder / "predictions.html"
-    written = [folder / "predictions.csv", folder / "predictions.json", page]
-    if predict.export:
-        export_backbone(predict.export, shown.predictor.model)
-        written.append(Path(predict.export))
-    if predict.save:
-        save_predictor(Path(predict.save), shown.predictor)
-        written.append(Path(predict.save))
-    write_page(page, report)
-    write_text(folder / "predictions.csv", predictions_as_csv(report, predict.top_k))
-    write_text(folder / "predictions.json", predictions_as_json(report, predict.top_k))
-    show(prediction_table(report, predict.top_k), *closing_lines(report, [str(path) for path in written]))
+    return Shown(predictor, notes=remarks_on_saved(predictor))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     between 0 and 1. Pictures may have any size. ``y`` is a label a picture: text or numbers.
 
     Args:
-        run_folder: run of meta_train; by default the newest under ``runs``, unless a backbone is given.
+        run_folder: run of meta_train, or a file of :meth:`save`, of which the model is taken; by default the newest
+            run under ``runs``, unless a backbone is given.
         head: a Head in place of the model's own.
         transformations: the views in place of the model's own.
         inference: "aggregated" (SLA+AG) or "single" (SLA+SI); by default aggregated where the model has it.
@@ -168,13 +169,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "FewShotClassifier":
-        """A classifier from :meth:`save`, fitted; it predicts what the saved one did.
+        """A classifier from :meth:`save`, fitted; it predicts what the saved one did, and fits anew with its model.
 
         Raises:
             UserError: if the file is none, or names a class that is not installed.
         """
         predictor = load_predictor(Path(path)).to(device_called(device))
-        made = cls(inference=predictor.inference_name, framing=predictor.framing, device=device)
+        made = cls(path, inference=predictor.inference_name, framing=predictor.framing, device=device)
         made.predictor_ = predictor
         made.classes_ = np.array(predictor.classes)
         made.inverted_ = predictor.inverted

@@ -52,14 +52,25 @@ def export_backbone(path: str | Path, model: PredictionModel) -> None:
         UserError: if the name ends otherwise, the model has no backbone, ONNX is asked for and not installed, or the
             network cannot be exported.
     """
-    path = Path(path)
+    contents = backbone_program(Path(path), model)
+    with atomic_write(path) as file:
+        file.write(contents)
+
+
+def check_export(path: Path) -> None:
+    """Raise UserError unless a backbone can be written under this name here."""
     if path.suffix not in _WRITERS:
         raise UserError(f"{path}: the name of an exported backbone ends in {' or '.join(_WRITERS)}")
-    if not isinstance(model.learner, EmbeddingLearner):
-        raise UserError(f"{model.name}: a {type(model.learner).__name__} has no backbone to export")
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if path.suffix == ".onnx" and missing:
         raise UserError(f"{path}: writing ONNX needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def backbone_program(path: Path, model: PredictionModel) -> bytes:
+    """What :func:`export_backbone` writes to a file of this name."""
+    check_export(path)
+    if not isinstance(model.learner, EmbeddingLearner):
+        raise UserError(f"{model.name}: a {type(model.learner).__name__} has no backbone to export")
     network = _FromBytes(model.normalization, model.learner.backbone)
     example = torch.zeros(2, *model.image_shape, dtype=torch.uint8, device=model.device)
     with evaluation_mode(network), torch.no_grad():
@@ -67,7 +78,7 @@ def export_backbone(path: str | Path, model: PredictionModel) -> None:
             program = torch.export.export(
                 network, (example,), dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}}
             )
-            contents = _WRITERS[path.suffix](program)
+            return _WRITERS[path.suffix](program)
         except UserError:
             raise
         except Exception as error:  # whatever a stranger's network makes the exporter raise
@@ -75,5 +86,3 @@ def export_backbone(path: str | Path, model: PredictionModel) -> None:
             raise UserError(
                 f"{model.name}: the backbone cannot be exported: {type(error).__name__}: {first}"
             ) from error
-    with atomic_write(path) as file:
-        file.write(contents)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,12 +50,14 @@ def support_files(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     if len(classes) == 1:
         raise UserError(f"{folder}: there is only one class, {next(iter(classes))!r}; at least two are needed")
     found, notes = {}, []
+    if loose := list_folder(folder).images:
+        what = "1 picture that is" if len(loose) == 1 else f"{len(loose)} pictures that are"
+        notes.append(f"{folder}: {what} in no class folder passed over ({_some([path.name for path in loose])})")
     for name, path in classes.items():
         images, others = list_folder(path)
         if not images:
             raise UserError(f"{path}: the class {name!r} has no picture; add one or remove the folder")
-        if others:
-            notes.append(_passed_over(path, others))
+        notes += _passed_over(path, others)
         found[name] = images
     return found, notes
 
@@ -67,7 +70,10 @@ def query_files(given: Sequence[str | os.PathLike[str]]) -> tuple[list[Path], li
     """
     files: list[Path] = []
     notes: list[str] = []
-    for path in map(Path, given):
+    for name in given:
+        if not str(name):  # an empty variable of a shell; Path would take it for the folder one is in
+            raise UserError("a query has no name; give a picture or a folder of pictures")
+        path = Path(name)
         try:
             path.stat()
         except OSError as error:
@@ -83,8 +89,7 @@ def query_files(given: Sequence[str | os.PathLike[str]]) -> tuple[list[Path], li
                     f"{path}: there are only folders in it ({_some(folders)}); give one of them, or the files"
                 )
             raise UserError(f"{path}: there is no picture in it")
-        if others:
-            notes.append(_passed_over(path, others))
+        notes += _passed_over(path, others)
         files += images
     if not files:
         raise UserError("there is no query; give a picture or a folder of pictures")
@@ -114,7 +119,9 @@ def read_pictures(
     broken = []
     for number, path in enumerate(paths):
         try:
-            pixels[len(read)] = make_picture(path, wanted)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's, of odd files that it reads all the same
+                pixels[len(read)] = make_picture(path, wanted)
             read.append(number)
         except BrokenImageError as error:
             if strict:
@@ -140,9 +147,17 @@ def _room_for(shape: tuple[int, ...]) -> NDArray[np.uint8]:
         return np.memmap(file, np.uint8, "r+", shape=shape)
 
 
-def _passed_over(folder: Path, others: Sequence[Path]) -> str:
-    what = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
-    return f"{folder}: {what} no picture by name passed over ({_some([path.name for path in others])})"
+def _passed_over(folder: Path, others: Sequence[Path]) -> list[str]:
+    """Remarks on what is in a folder and took no part."""
+    notes = []
+    if others:
+        what = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
+        notes.append(f"{folder}: {what} no picture by name passed over ({_some([path.name for path in others])})")
+    folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if folders:
+        what = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+        notes.append(f"{folder}: {what} in it passed over, with what is inside ({_some(folders)})")
+    return notes
 
 
 def _some(names: Sequence[str]) -> str:

@@ -127,7 +127,7 @@ def predict_files(
     right = int((left_out.predicted == predictor.labels.numpy()[left_out.rows]).sum())
     measured = len(left_out.rows)
     return PredictionReport(
-        classes=predictor.classes,
+        classes=_names(predictor),
         support=_support_images(predictor, left_out),
         queries=_query_predictions(predictor, read, predictions),
         broken=(*shown.broken, *read.broken),
@@ -149,26 +149,33 @@ def predict_files(
     )
 
 
+def _names(predictor: Predictor) -> tuple[str, ...]:
+    """The classes as text; those of a classifier that was fitted in Python may be numbers."""
+    return tuple(map(str, predictor.classes))
+
+
 def _support_images(predictor: Predictor, left_out: LeftOut) -> tuple[SupportImage, ...]:
     predicted = dict(zip(left_out.rows.tolist(), left_out.predicted.tolist(), strict=True))
+    classes = _names(predictor)
     return tuple(
         SupportImage(
             name,
-            predictor.classes[label],
+            classes[label],
             predictor.pictures[row].numpy(),
-            predictor.classes[predicted[row]] if row in predicted else "",
+            classes[predicted[row]] if row in predicted else "",
         )
         for row, (name, label) in enumerate(zip(predictor.names, predictor.labels.tolist(), strict=True))
     )
 
 
 def _query_predictions(predictor: Predictor, read: Pictures, found: Predictions) -> tuple[QueryPrediction, ...]:
+    classes = _names(predictor)
     shares, order = torch.from_numpy(found.probabilities).sort(dim=-1, descending=True, stable=True)
     return tuple(
         QueryPrediction(
             str(path),
             read.pixels[row],
-            tuple(predictor.classes[label] for label in order[row].tolist()),
+            tuple(classes[label] for label in order[row].tolist()),
             tuple(shares[row].tolist()),
             int(found.agreeing[row]),
             found.views,

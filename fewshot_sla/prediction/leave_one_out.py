@@ -111,4 +111,5 @@ def wilson_interval(right: int, of: int) -> tuple[float, float]:
     centre = share + z * z / (2 * of)
     spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     scale = 1 + z * z / of
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # At the ends the formula gives 0 and 1 exactly, but for rounding.
+    return (centre - spread) / scale if right else 0.0, (centre + spread) / scale if right < of else 1.0

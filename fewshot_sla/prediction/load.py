@@ -13,16 +13,19 @@ from fewshot_sla.engine.trained import load_trained, newest_run
 from fewshot_sla.heads.base import Head
 from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone
 from fewshot_sla.prediction.model import PredictionModel, from_backbone, from_run
+from fewshot_sla.prediction.saved import load_predictor
 
 RUNS = Path("runs")  # where meta_train and `make run` leave their runs
 
 
 def load_run(folder: str | Path | None = None) -> PredictionModel:
-    """The model of a run folder, or of the newest run under ``runs``.
+    """The model of a run folder, of a saved classifier (without its support), or of the newest run under ``runs``.
 
     Raises:
         UserError: if there is none.
     """
+    if folder and Path(folder).is_file():
+        return load_predictor(Path(folder)).model
     return from_run(load_trained(RunFolder(folder) if folder else newest_run(RUNS)))
 
 
@@ -48,13 +51,26 @@ def load_backbone(
         if arguments or weights:
             raise UserError("arguments and weights belong to a backbone that is given by class path")
         module = backbone if isinstance(backbone, Backbone) else WrappedBackbone(backbone, channels, drop)
-        return from_backbone(module, image_size, mean, deviation)
+        return _tried(from_backbone(module, image_size, mean, deviation))
     network = BackboneByPath(backbone, arguments, channels, drop, weights)
-    model = from_backbone(network, image_size, mean, deviation, backbone)
+    model = _tried(from_backbone(network, image_size, mean, deviation, backbone))
     if network.has_weights:
         return model
     note = f"{backbone} was given no weights: its features are those of an untrained network"
     return PredictionModel(**{**vars(model), "notes": (note,)})
+
+
+def _tried(model: PredictionModel) -> PredictionModel:
+    """The model, which has looked at a picture once."""
+    blank = torch.zeros(1, *model.image_shape, dtype=torch.uint8)
+    try:
+        model.items(blank)
+    except UserError:
+        raise
+    except Exception as error:  # a stranger's network may raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{model.name} cannot take pictures {list(model.image_shape)}: {reason}") from error
+    return model
 
 
 def adapt(model: PredictionModel, head: Head | None, transformations: Transformations | None) -> PredictionModel:
@@ -77,6 +93,8 @@ def device_called(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.empty(0, device=name).device
+        probe = torch.zeros(1, device=name)
+        probe.cpu()  # of a device that only pretends, there is no way back
+        return probe.device
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         raise UserError(f"cannot use device {name}: {str(error).strip().splitlines()[0]}") from error

@@ -1,7 +1,7 @@
 """Whatever a picture comes as (path, PIL image, array, tensor) as the bytes that a model was trained to see."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -72,6 +72,8 @@ def list_pictures(given: Any) -> Sequence[Any]:
         raise UserError("a sparse matrix holds no pictures; give a list of pictures, or an array [n, H, W, C]")
     if not isinstance(given, Iterable) and not hasattr(given, "__array__"):
         raise UserError(f"a {type(given).__name__} is no list of pictures")
+    if isinstance(given, Iterator):  # folder.glob("*.png"), say
+        given = list(given)
     pictures: Any = given if isinstance(given, Tensor | list | tuple) else np.asarray(given)
     if isinstance(pictures, Tensor | np.ndarray):
         _check_stack(pictures)
@@ -167,8 +169,8 @@ def _of_image(image: "Image", wanted: Format, name: str) -> NDArray[np.uint8]:  
     """The same for an image of Pillow's."""
     try:
         upright = eight_bits(turned_upright(image), wanted.mode)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name}: {error}") from None
+    except Exception as error:  # of a decoder: an image of Pillow's may still be a file that nobody has read
+        raise UserError(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
     square = wanted.height == wanted.width
     fitted = resized(upright, wanted.height, wanted.framing) if square else _oblong(upright, wanted)
     pixels = np.asarray(fitted)

@@ -23,6 +23,13 @@ def remarks_on_polarity(exchanged: bool) -> tuple[str, ...]:
     )
 
 
+def remarks_on_saved(predictor: Predictor) -> tuple[str, ...]:
+    """What was settled when a classifier was saved."""
+    if not predictor.inverted:
+        return ()
+    return ("light and dark are exchanged in all pictures, as they were when the classifier was saved",)
+
+
 def remarks_on_equals(predictor: Predictor, queries: Pictures) -> list[str]:
     """Queries that are in the support too, and equal pictures in the support."""
     notes = []
@@ -61,7 +68,7 @@ def remarks_on_left_out(predictor: Predictor, left_out: LeftOut) -> list[str]:
     """What of the support set was not measured."""
     notes = []
     counts = torch.bincount(predictor.labels, minlength=len(predictor.classes))
-    alone = [predictor.classes[label] for label in (counts == 1).nonzero().flatten().tolist()]
+    alone = [str(predictor.classes[label]) for label in (counts == 1).nonzero().flatten().tolist()]
     if len(alone) == 1:
         notes.append(f"the class {alone[0]} has a single picture, which cannot be left out: not measured")
     elif alone:

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.normalization import Normalization
 from fewshot_sla.engine.checkpoint import load_checkpoint, load_weights, save_checkpoint, with_prefix, without_prefix
 from fewshot_sla.prediction.describe import build, describe
 from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.pictures import Framing
 from fewshot_sla.prediction.predictor import Predictor
 
 KIND = "fitted few-shot classifier"
@@ -47,6 +50,7 @@ def save_predictor(path: Path, predictor: Predictor) -> None:
         "inference": predictor.inference_name,
         "framing": predictor.framing,
         "inverted": predictor.inverted,
+        "notes": list(model.notes),
     }
     tensors = {
         **with_prefix("learner", weights),
@@ -71,32 +75,54 @@ def load_predictor(path: Path) -> Predictor:
     if state.get("kind") != KIND or state.get("version") != VERSION:
         raise UserError(f"{path}: not a saved classifier of this version; write one with --save or save()")
     try:
-        parts = build(state["learner"], state["objective"])
-        load_weights(parts.learner, without_prefix("learner", tensors), path)
-        statistics = without_prefix("normalization", tensors)
-        channels, height, width = state["image_shape"]
-        model = PredictionModel(
-            parts.learner,
-            parts.objective,
-            Normalization(statistics["mean"], statistics["deviation"]),
-            (channels, height, width),
-            str(path),
-            state["learner"],
-        )
-        support = without_prefix("support", tensors)
-        return Predictor(
-            model,
-            state["inference"],
-            tuple(state["classes"]),
-            tuple(state["names"]),
-            support["pictures"],
-            support["labels"],
-            support["items"],
-            state["framing"],
-            state["inverted"],
-        )
+        return _predictor(path, tensors, state)
+    except UserError:
+        raise
     except KeyError as error:
         raise UserError(f"{path}: the file lacks {error}; save the classifier again") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: the file is damaged ({error}); save the classifier again") from error
+
+
+def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> Predictor:
+    """What the file holds; its parts fit together."""
+    parts = build(state["learner"], state["objective"])
+    load_weights(parts.learner, without_prefix("learner", tensors), path)
+    statistics = without_prefix("normalization", tensors)
+    channels, height, width = state["image_shape"]
+    model = PredictionModel(
+        parts.learner,
+        parts.objective,
+        Normalization(statistics["mean"], statistics["deviation"]),
+        (channels, height, width),
+        str(path),
+        state["learner"],
+        tuple(state.get("notes", ())),
+    )
+    support = without_prefix("support", tensors)
+    predictor = Predictor(
+        model,
+        state["inference"],
+        tuple(state["classes"]),
+        tuple(state["names"]),
+        support["pictures"],
+        support["labels"],
+        support["items"],
+        state["framing"],
+        state["inverted"],
+    )
+    _check(predictor)
+    return predictor
+
+
+def _check(predictor: Predictor) -> None:
+    sizes = {len(predictor.names), len(predictor.pictures), len(predictor.labels), len(predictor.items)}
+    if len(sizes) > 1:
+        raise ValueError("its support pictures, names, labels and features are not equally many")
+    if set(predictor.labels.tolist()) != set(range(len(predictor.classes))):
+        raise ValueError("its labels are not those of its classes")
+    if predictor.framing not in get_args(Framing) or tuple(predictor.pictures.shape[1:]) != predictor.format[:3]:
+        raise ValueError("its pictures are not as it says")
 
 
 def _plain(label: Any) -> Any:

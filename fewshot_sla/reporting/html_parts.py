@@ -15,13 +15,22 @@ from PIL import Image
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def printable(words: str) -> str:
+    r"""The same without what would break a line, move the cursor or turn the direction of writing.
+
+    >>> printable("a" + chr(27) + "[31m" + chr(0xdcff))
+    'a\\x1b[31m\\udcff'
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), words)
+
+
 def text(words: str) -> str:
     r"""Any words as HTML text or as the value of an attribute; what cannot be printed becomes a backslash sequence.
 
     >>> text('<b> & "c"' + chr(10))
     '&lt;b&gt; &amp; &quot;c&quot;\\n'
     """
-    return escape(_UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), words), quote=True)
+    return escape(printable(words), quote=True)
 
 
 def name(words: str) -> str:

@@ -3,17 +3,23 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
+import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from fewshot_sla.prediction.report import PredictionReport, QueryPrediction
+from fewshot_sla.reporting.html_parts import printable
 from fewshot_sla.reporting.tables import INFERENCE_NAMES
 
 MOST_ROWS = 50  # of the table on a terminal
+# What a spreadsheet takes for a formula: such a beginning, and more behind it that is no number.
+_FORMULA = re.compile(r"[=+\-@\t\r].+", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 MEANING = (
     "A probability is a softmax over the head's scores: it ranks the classes, but is not calibrated. How far to trust "
@@ -24,7 +30,7 @@ MEANING = (
 def prediction_table(report: PredictionReport, top_k: int) -> Table:
     """A row a query, at most MOST_ROWS of them."""
     title = f"{report.model}, {INFERENCE_NAMES.get(report.inference, report.inference)}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     table.add_column("query", overflow="fold")
     table.add_column("label", overflow="fold")
     table.add_column("probability", justify="right")
@@ -38,7 +44,8 @@ def prediction_table(report: PredictionReport, top_k: int) -> Table:
         following = list(zip(query.labels, query.probabilities, strict=True))[1:top_k]
         if len(table.columns) > len(cells):
             cells.append(", ".join(f"{label} {share:.3f}" for label, share in following))
-        table.add_row(*map(escape, cells))
+        # Text: neither markup nor names of emoji are looked for in it.
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 
@@ -55,7 +62,7 @@ def closing_lines(report: PredictionReport, files: Sequence[str]) -> list[str]:
         lines += [f"  {file.name}: {file.reason}" for file in report.broken[:MOST_ROWS]]
         if count > MOST_ROWS:
             lines.append(f"  ... and {count - MOST_ROWS} more")
-    return lines + ([f"written: {', '.join(files)}"] if files else [])
+    return [printable(line) for line in lines + ([f"written: {', '.join(files)}"] if files else [])]
 
 
 def leave_one_out_line(report: PredictionReport) -> str:
@@ -71,16 +78,22 @@ def leave_one_out_line(report: PredictionReport) -> str:
 
 
 def predictions_as_csv(report: PredictionReport, top_k: int) -> str:
-    """A row a query: label and probability of the top k, and how many views agree."""
+    """A row a query: label and probability of the top k, and how many views agree.
+
+    A spreadsheet would compute what looks like a formula, so such names get an apostrophe in front, as spreadsheets
+    themselves write text; names that are not valid text keep their odd bytes as escapes, the same as in JSON.
+    """
     k = min(top_k, len(report.classes))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the other lets a bare "\r" break the row
     ranks = [name for rank in range(2, k + 1) for name in (f"label_{rank}", f"probability_{rank}")]
     writer.writerow(["query", "label", "probability", "agreeing_views", "views", *ranks])
     for query in report.queries:
-        following = [cell for pair in _top(query, k)[1:] for cell in pair]
-        first, share = _top(query, 1)[0]
-        writer.writerow([query.name, first, share, query.agreeing_views, query.views, *following])
+        (first, share), *others = [(_csv_text(label), share) for label, share in _top(query, k)]
+        following = [cell for pair in others for cell in pair]
+        cells = [_csv_text(query.name), first, share, query.agreeing_views, query.views, *following]
+        (quoting if any("\r" in str(cell) for cell in cells) else writer).writerow(cells)
     return text.getvalue()
 
 
@@ -107,7 +120,7 @@ def predictions_as_json(report: PredictionReport, top_k: int) -> str:
             "accuracy": report.leave_one_out,
             "interval_95": None if interval is None else list(interval),
             "measured": int(report.leave_one_out_confusion.sum()),
-            "confusion": report.leave_one_out_confusion.tolist(),
+            "confusion": _confusions(report),
         },
         "support": [
             {"picture": image.name, "label": image.label, "left_out_label": image.left_out_label or None}
@@ -117,6 +130,19 @@ def predictions_as_json(report: PredictionReport, top_k: int) -> str:
         "notes": list(report.notes),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _confusions(report: PredictionReport) -> list[dict[str, Any]]:
+    """What was taken for what and how often; only what happened, for the table of thousands of classes is empty."""
+    table, names = report.leave_one_out_confusion, report.classes
+    return [
+        {"right": names[i], "given": names[j], "pictures": int(table[i, j])} for i, j in np.argwhere(table).tolist()
+    ]
+
+
+def _csv_text(words: str) -> str:
+    words = words.encode("utf-8", "backslashreplace").decode()
+    return f"'{words}" if _FORMULA.fullmatch(words) and not _NUMBER.fullmatch(words) else words
 
 
 def _top(query: QueryPrediction, k: int) -> list[tuple[str, float]]:

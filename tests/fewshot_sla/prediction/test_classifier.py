@@ -157,6 +157,32 @@ def test_saved_and_loaded_it_predicts_the_same(labels, tmp_path: Path) -> None:
     assert again.inverted_
 
 
+def test_loaded_it_is_fitted_anew_with_its_own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, labels = [patterns()[0][row] for row in (0, 1, 6, 7)], ["a", "a", "b", "b"]
+    classifier = own(head=RidgeHead(regularization=3.0)).fit(pictures, labels)
+    classifier.save(tmp_path / "it.safetensors")
+    monkeypatch.chdir(tmp_path)  # where there is no run that could be taken instead
+    again = clone(FewShotClassifier.load(tmp_path / "it.safetensors", device="cpu"))
+    given = patterns()[0]
+    assert np.array_equal(again.fit(pictures, labels).predict_proba(given), classifier.predict_proba(given))
+
+
+def test_what_yields_pictures_is_a_list_of_them(tmp_path: Path) -> None:
+    pictures, labels = [patterns()[0][row] for row in (0, 1, 6, 7)], ["a", "a", "b", "b"]
+    classifier = own().fit(iter(pictures), labels)
+    assert np.array_equal(classifier.predict(iter(pictures)), classifier.predict(pictures))
+
+
+def test_a_picture_that_breaks_while_it_is_decoded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(image: Image.Image) -> None:  # what Pillow's reader of PNG raises for a chunk that is none
+        raise SyntaxError("broken PNG file")
+
+    picture = Image.fromarray(np.zeros((9, 9), np.uint8))
+    monkeypatch.setattr(Image.Image, "load", load)
+    with pytest.raises(UserError, match=r"^picture 0: broken PNG file$"):
+        own().fit([picture, picture], ["a", "b"])
+
+
 def test_the_given_network_and_head_stay_as_they_are() -> None:
     pictures, labels = patterns()
     network, head = TimmLike(in_chans=1), RidgeHead()

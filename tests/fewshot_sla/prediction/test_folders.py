@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,27 @@ def test_queries_are_files_and_folders_each_once(tmp_path: Path) -> None:
     odd.write_bytes(a.read_bytes())
     found, notes = query_files([str(b), str(tmp_path / "q"), str(odd)])
     assert found == [b, a, odd]
-    assert notes == [f"{tmp_path / 'q'}: 4 files that are no picture by name passed over (1.txt, 2.txt, 3.txt, ...)"]
+    assert notes == [
+        f"{tmp_path / 'q'}: 4 files that are no picture by name passed over (1.txt, 2.txt, 3.txt, ...)",
+        f"{tmp_path / 'q'}: 1 folder in it passed over, with what is inside (below)",
+    ]
+
+
+def test_pictures_that_take_no_part_are_said(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/more/2.png", "a/and/2.png", "a/.hidden/3.png", "b/1.png", "loose.png"):
+        draw(tmp_path / name)
+    assert support_files(tmp_path)[1] == [
+        f"{tmp_path}: 1 picture that is in no class folder passed over (loose.png)",
+        f"{tmp_path / 'a'}: 2 folders in it passed over, with what is inside (and, more)",
+    ]
+
+
+def test_odd_pictures_that_can_be_read_warn_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # from here to twice as many Pillow warns
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        read = read_pictures([draw(tmp_path / "a.png")], WANTED)
+    assert (len(read.paths), read.broken, told) == (1, [], [])
 
 
 def loop(path: Path) -> Path:
@@ -89,6 +110,10 @@ def test_supports_that_cannot_be(name: str, tmp_path: Path) -> None:
 
 
 QUERY = {
+    "an empty name": (
+        lambda root: [""],
+        "a query has no name; give a picture or a folder of pictures",
+    ),
     "nothing": (lambda root: [], "there is no query; give a picture or a folder of pictures"),
     "missing": (
         lambda root: [root / "gone.png"],

@@ -11,6 +11,7 @@ from torch import nn
 from episodes.errors import UserError
 from fewshot_sla.engine.randomness import seeded
 from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone, find_module
+from fewshot_sla.prediction.load import load_backbone
 from tests.fewshot_sla.prediction.networks import Maps, Pair, TimmLike
 
 NETWORKS = "tests.fewshot_sla.prediction.networks"
@@ -100,6 +101,32 @@ def test_only_modules_are_made(path: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         find_module(path)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options", "message"),
+    [
+        (
+            f"{NETWORKS}.TimmLike",
+            {"channels": 1},
+            f"{NETWORKS}.TimmLike cannot take pictures [1, 8, 8]: Given groups=1",
+        ),
+        (f"{NETWORKS}.Maps", {"channels": 3}, f"{NETWORKS}.Maps cannot take pictures [3, 8, 8]: Given groups=1"),
+        ("torch.nn.Flatten", {"channels": 2}, "a network must take 1 or 3 channels, not 2"),
+        ("torch.nn.Flatten", {"channels": 4}, "a network must take 1 or 3 channels, not 4"),
+        (
+            "torch.nn.Linear",
+            {"arguments": {"in_features": 3, "out_features": 2}},
+            "torch.nn.Linear cannot take pictures [3, 8, 8]: ",
+        ),
+        (nn.Linear(3, 2), {}, "cannot take pictures [3, 8, 8]: "),
+    ],
+)
+def test_networks_that_cannot_take_the_pictures_are_found_out_at_once(backbone, options, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_backbone(backbone, 8, **options)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def test_the_interval_is_wilsons(trial: tuple[int, int]) -> None:
     right, of = trial
     expected = binomtest(right, of).proportion_ci(0.95, "wilson")
     assert wilson_interval(right, of) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson_interval(of, of)[1] == 1  # exactly: the page calls what is a little less ">99 %"
+    assert wilson_interval(0, of)[0] == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30))

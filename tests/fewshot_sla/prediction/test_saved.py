@@ -164,6 +164,37 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load_predictor(path)
 
 
+def test_files_whose_parts_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    save_predictor(path, shown(MODELS["of a run"]()))
+    tensors, state = load_checkpoint(path)
+    for change in (
+        {"image_shape": [1, 28]},
+        {"image_shape": 3},
+        {"image_shape": [1, 14, 28]},
+        {"learner": "x"},
+        {"objective": None},
+        {"classes": state["classes"][:-1]},
+        {"classes": [*state["classes"], "more"]},
+        {"names": ["x"]},
+        {"framing": "squash"},
+    ):
+        save_checkpoint(path, tensors, {**state, **change})
+        with pytest.raises(UserError, match=r"the file is damaged .*; save the classifier again"):
+            load_predictor(path)
+    for name in ("support.labels", "support.items", "support.pictures"):
+        save_checkpoint(path, {**tensors, name: tensors[name][:-1]}, state)
+        with pytest.raises(UserError, match=r"are not equally many\); save the classifier again"):
+            load_predictor(path)
+
+
+def test_what_is_to_be_known_of_a_model_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "it.safetensors"
+    model = replace(MODELS["of a run"](), notes=("it was given no weights",))
+    save_predictor(path, shown(model))
+    assert load_predictor(path).model.notes == model.notes
+
+
 @pytest.mark.parametrize(
     "thing",
     [
