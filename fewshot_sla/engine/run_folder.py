@@ -27,7 +27,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not str(path).strip():
             raise UserError("the run folder needs a name; give --run_folder")
-        self.path = Path(path).expanduser()
+        self.path = Path(os.path.expanduser(path))  # that of Path raises for ~nobody
         self.config = self.path / "config.yaml"
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"

@@ -1,8 +1,11 @@
 """Prototypical networks: a class is the mean of its support features, a query belongs to the nearest."""
 
+import torch
 from torch import Tensor
 
 from fewshot_sla.heads.base import Head, add_scale, one_hot
+
+_LARGEST_INDICATOR = 2**26  # numbers; a quarter of a gigabyte in float32
 
 
 def class_means(
@@ -10,7 +13,17 @@ def class_means(
     support_labels: Tensor,  # [T, S] int64, every class present
     ways: int,
 ) -> Tensor:  # [T, W, D]
-    """Mean of each class's support rows; a matrix product, hence deterministic on every device."""
+    """Mean of each class's support rows.
+
+    A matrix product, hence deterministic on every device; for thousands of classes, whose indicator would fill the
+    memory, a sum row by row (on CUDA the order of its terms is not fixed).
+    """
+    if support_labels.numel() * ways > _LARGEST_INDICATOR:
+        sums = support.new_zeros(len(support), ways, support.shape[-1])
+        sums = sums.scatter_add(1, support_labels[..., None].expand_as(support), support)
+        ones = torch.ones_like(support_labels, dtype=support.dtype)
+        counts = support.new_zeros(len(support), ways).scatter_add(1, support_labels, ones)
+        return sums / counts[..., None]
     indicator = one_hot(support_labels, ways, support.dtype)
     return (indicator / indicator.sum(-2, keepdim=True)).mT @ support
 

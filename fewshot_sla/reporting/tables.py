@@ -1,5 +1,7 @@
 """Tables for a terminal: results of a run, and the comparison of two."""
 
+import io
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -40,8 +42,10 @@ def results_table(results: Sequence[Result], title: str) -> Table:
 
 def show(*tables: Table | str) -> None:
     """Print tables and lines to standard output; wide enough not to be cut when it is no terminal."""
-    console = Console()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character gets its number
+    console = Console(emoji=False)
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=120, emoji=False)
     for table in tables:
-        console.print(table, highlight=False, markup=False)
+        console.print(table, highlight=False, markup=False, soft_wrap=isinstance(table, str))

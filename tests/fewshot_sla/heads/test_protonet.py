@@ -1,9 +1,10 @@
 """ProtoNet against the loop that its paper describes."""
 
+import pytest
 import torch
 from torch import Tensor
 
-from fewshot_sla.heads import ProtoNetHead
+from fewshot_sla.heads import ProtoNetHead, protonet
 from fewshot_sla.heads.protonet import class_means, protonet_logits
 
 
@@ -59,3 +60,16 @@ def test_a_fixed_scale_is_saved_but_not_trained() -> None:
     head = ProtoNetHead(scale=3.0, learn_scale=False)
     assert list(head.parameters()) == []
     assert head.state_dict()["scale"] == 3
+
+
+def test_means_of_very_many_classes_are_the_same_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.stack([torch.randperm(12, generator=generator) % 4 for _ in range(3)])
+    support = torch.randn(3, 12, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    usual = protonet.class_means(support, labels, 4)
+    monkeypatch.setattr(protonet, "_LARGEST_INDICATOR", 0)
+    summed = protonet.class_means(support, labels, 4)
+    assert torch.allclose(usual, summed, rtol=1e-12, atol=1e-12)
+    weight = torch.randn(usual.shape, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad((means * weight).sum(), support)[0] for means in (usual, summed)]
+    assert torch.allclose(*gradients, rtol=1e-12, atol=1e-12)
