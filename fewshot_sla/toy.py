@@ -124,9 +124,8 @@ def sklearn_digits() -> "LabelledImages":
 
 
 def _mnist(root: str) -> "tuple[LabelledImages, LabelledImages]":
-    from episodes.datasets.mnist import MNIST
-
     from episodes.datasets.base import load_split
+    from episodes.datasets.mnist import MNIST
 
     source = MNIST(root)
     return load_split(source, "train"), load_split(source, "test")
