@@ -175,7 +175,8 @@ def _summary(parts: dict[str, list[float]]) -> dict[str, Any]:
 
 def _contest(options: argparse.Namespace) -> None:
     """Be one of the contestants."""
-    from benchmarks.classification_contestants import CONTESTANTS, Setting
+    from benchmarks.classification_contestants import CONTESTANTS
+    from benchmarks.classification_setting import Setting
 
     torch.manual_seed(0)
     who = CONTESTANTS[options.contestant]

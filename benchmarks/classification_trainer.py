@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from benchmarks.classification_contestants import PADDING, Clock, RandomImages, Setting, sgd
+from benchmarks.classification_setting import PADDING, Clock, RandomImages, Setting, sgd
 from episodes.image_augmentation import CropFlipJitter
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import ResNetCifar

@@ -9,11 +9,12 @@ from pathlib import Path
 import yaml
 
 from episodes.errors import UserError
-from fewshot_sla import test, train
+from fewshot_sla import test
 from fewshot_sla.engine import configuration
 from fewshot_sla.engine.classification_recipe import classification_parser
 from fewshot_sla.engine.door import INTERRUPTED, OK, run_door
 from fewshot_sla.engine.run_folder import OtherRunError, RunFolder
+from fewshot_sla.reporting.classification_training import train_classifier
 
 _OBJECTIVES = "fewshot_sla.objectives.classification"
 _ROTATION = "--objective.transformations=episodes.Rotation"
@@ -123,7 +124,7 @@ def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
 
     into = [f"--run_folder={folder.path}", *(["--resume"] if folder.holds_run else [])]
     try:
-        code = train.main([*described, *into])  # a run that is complete only has its report written again
+        code = train_classifier([*described, *into])  # a run that is complete only has its report written again
     except OtherRunError as error:
         raise UserError(f"{error} (of a study: another --folder)") from error
     if code != OK or is_tested(folder, split):

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.datasets.base import DataSource
+from episodes.datasets.file_keys import files_key
 from episodes.datasets.store_file import Stored, bytes_needed, is_full, read_store, write_store
 from episodes.datasets.store_progress import show_progress
 from episodes.errors import UserError
@@ -186,31 +187,6 @@ class StoredSource(DataSource):
             _log.warning("%s: %d remark(s), first: %s", name, len(contents.notes), first)
         _log.info("%s: %d images decoded into %s", name, len(stored.images), path)
         return stored
-
-
-def files_key(root: Path, paths: Iterable[Path], **options: object) -> str:
-    """A key of files by name under the root, size and time of change; and of options that decide the images.
-
-    Folders may be given in place of very many files: their time changes when a file is added, removed or renamed.
-
-    Args:
-        root: what the names are relative to, so that a folder that is moved keeps its key.
-        paths: files and folders, in any order.
-        options: anything JSON can hold, for instance image_size=84 or the class list.
-
-    Raises:
-        UserError: if a file is not there.
-    """
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    above = os.path.join(root, "")
-    for path in sorted(map(str, paths)):
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise UserError(f"cannot read {path} ({error.strerror})") from None
-        relative = path.removeprefix(above)
-        digest.update(f"{relative!r} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def sorted_by_content(

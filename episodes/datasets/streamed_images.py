@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from episodes.datasets.store import files_key
+from episodes.datasets.file_keys import files_key
 from episodes.errors import UserError
 
 _CPU = torch.device("cpu")

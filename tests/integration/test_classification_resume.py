@@ -236,6 +236,6 @@ def test_a_study_of_other_recipes_needs_another_folder(
 def test_an_interrupted_study_says_how_it_goes_on(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(study.train, "main", lambda words: INTERRUPTED)
+    monkeypatch.setattr(study, "train_classifier", lambda words: INTERRUPTED)
     assert doors.run_study(str(config), "--folder", str(tmp_path / "study"), *TINY_STUDY) == INTERRUPTED
     assert "goes on with the same command" in capsys.readouterr().err
