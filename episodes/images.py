@@ -41,19 +41,7 @@ class LabelledImages:
             raise UserError(
                 f"{self.name}: images must be uint8 [n, C, H, W], not {self.images.dtype} {list(self.images.shape)}"
             )
-        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
-            raise UserError(
-                f"{self.name}: labels must be int64 [{len(self.images)}], "
-                f"not {self.labels.dtype} {list(self.labels.shape)}"
-            )
-        if len(set(self.class_names)) < len(self.class_names):
-            twice = next(name for name in self.class_names if self.class_names.count(name) > 1)
-            raise UserError(f"{self.name}: two classes are called {twice!r}")
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
-            raise UserError(
-                f"{self.name}: labels reach from {int(self.labels.min())} to {int(self.labels.max())}, "
-                f"but there are {len(self.class_names)} class names"
-            )
+        check_labels(self.name, self.labels, len(self.images), self.class_names)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -102,3 +90,22 @@ class LabelledImages:
     ) -> Tensor:  # [..., C, H, W] float32, 0..1, on the target device
         """Pick images by number, as floats between 0 and 1."""
         return self.gather_bytes(index).float().div_(255.0)
+
+
+def check_labels(
+    name: str,  # what the images are called in messages
+    labels: Tensor,
+    count: int,  # of the images
+    class_names: tuple[str, ...],
+) -> None:
+    """Raise UserError unless labels are int64 [count], 0..len(class_names)-1, and no two classes have one name."""
+    if labels.shape != (count,) or labels.dtype != torch.int64:
+        raise UserError(f"{name}: labels must be int64 [{count}], not {labels.dtype} {list(labels.shape)}")
+    if len(set(class_names)) < len(class_names):
+        twice = next(one for one in class_names if class_names.count(one) > 1)
+        raise UserError(f"{name}: two classes are called {twice!r}")
+    if count and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
+        raise UserError(
+            f"{name}: labels reach from {int(labels.min())} to {int(labels.max())}, "
+            f"but there are {len(class_names)} class names"
+        )

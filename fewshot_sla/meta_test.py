@@ -60,7 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, configuration.join_lists(arguments, "--k_shot"))
     test: MetaTest = configuration.instantiate(parser, options, MetaTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
+    _test(RunFolder(options.run_folder), test, hardware)
+    return OK
 
+
+def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
+    """Evaluate every size of episodes; the first process writes the results and shows them."""
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.engine.distributed import evaluate_together
     from fewshot_sla.engine.progress import show_progress
@@ -70,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.reporting.run_report import draw_one_episode
     from fewshot_sla.reporting.tables import results_table, show
 
-    run = load_trained(RunFolder(options.run_folder))
+    run = load_trained(folder)
     images = load_split(run.recipe.data, test.split)
     for spec in test.specs():
         run.source(images, spec, test.seed)  # what cannot be drawn is said before anything is computed
@@ -108,7 +113,6 @@ def main(arguments: Sequence[str]) -> int:
     if fabric.is_global_zero:
         draw_one_episode(run, run.folder, sources[0], fabric.autocast)
         show(results_table(summary, f"{run.folder.path} on {images.name}"))
-    return OK
 
 
 if __name__ == "__main__":

@@ -2,17 +2,18 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from episodes.datasets.base import DataSource, load_split
+from episodes.datasets.base import DataSource
 from episodes.datasets.held_out import class_indices, random_order
-from episodes.datasets.subset import renamed, subset
+from episodes.datasets.subset import TrainSubset
 from episodes.errors import UserError
 from episodes.images import LabelledImages
 
 _USE = 0x11817ED  # keeps the choice apart from everything else that is drawn by the same seed
 
 
-class Limited(DataSource):
+class Limited(TrainSubset):
     """Another source with ``per_class`` images of every class in train; val and test are as they were.
 
     The images are drawn at random by the seed, each class by itself; for one seed, those for a smaller ``per_class``
@@ -30,24 +31,16 @@ class Limited(DataSource):
     def __init__(self, source: DataSource, per_class: int = 25, seed: int = 0) -> None:
         if per_class < 1:
             raise UserError(f"limited: per_class must be 1 or more, not {per_class}")
-        self.source = source
+        super().__init__(source, f"limited-{per_class}" + (f"-seed{seed}" if seed else ""))
         self.per_class = per_class
         self.seed = seed
-        self.classes_under = source.classes_under
-        self.name = f"{source.name}-limited-{per_class}" + (f"-seed{seed}" if seed else "")
 
-    def load(
-        self,
-        split: str,  # "train", "val" or "test"
-    ) -> LabelledImages:
-        """The images of one split; those of train that were drawn.
+    def chosen(self, images: LabelledImages) -> Tensor:  # [k] int64, 0..n-1
+        """Those that were drawn.
 
         Raises:
-            UserError: as the source does; or if a class has too few images, with its name.
+            UserError: if a class has too few images, with its name.
         """
-        images = load_split(self.source, split)
-        if split != "train":
-            return renamed(images, f"{self.name}/{split}")
         chosen = []
         for number, index in enumerate(class_indices(images.labels.numpy(), len(images.class_names))):
             if len(index) < self.per_class:
@@ -57,4 +50,4 @@ class Limited(DataSource):
                 )
             order = random_order(len(index), self.seed, _USE, number)
             chosen.append(index[np.sort(order[: self.per_class])])
-        return subset(images, torch.from_numpy(np.concatenate(chosen)), f"{self.name}/{split}")
+        return torch.from_numpy(np.concatenate(chosen))

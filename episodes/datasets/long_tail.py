@@ -6,10 +6,11 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from episodes.datasets.base import DataSource, load_split
+from episodes.datasets.base import DataSource
 from episodes.datasets.held_out import class_indices
-from episodes.datasets.subset import renamed, subset
+from episodes.datasets.subset import TrainSubset
 from episodes.errors import UserError
 from episodes.images import LabelledImages
 
@@ -18,7 +19,7 @@ Profile = Literal["exponential", "step"]
 PUBLISHED_SEED = 0
 
 
-class LongTailed(DataSource):
+class LongTailed(TrainSubset):
     """Another source with an imbalanced train split, by the rule of Cao et al.; val and test are as they were.
 
     Of class c = 0..C-1 there remain, with n images a class before and the given ratio r,
@@ -53,25 +54,17 @@ class LongTailed(DataSource):
             raise UserError(f"long tail: ratio must be 1 or more, not {ratio}")
         if not 0 <= seed < 2**32:
             raise UserError(f"long tail: seed must be 0 to 2^32 - 1, not {seed}")
-        self.source = source
+        super().__init__(source, f"lt-{profile}-{ratio:g}" + (f"-seed{seed}" if seed != PUBLISHED_SEED else ""))
         self.profile: Profile = profile
         self.ratio = ratio
         self.seed = seed
-        self.classes_under = source.classes_under
-        self.name = f"{source.name}-lt-{profile}-{ratio:g}" + (f"-seed{seed}" if seed != PUBLISHED_SEED else "")
 
-    def load(
-        self,
-        split: str,  # "train", "val" or "test"
-    ) -> LabelledImages:
-        """The images of one split; those of train that remain, sorted by class.
+    def chosen(self, images: LabelledImages) -> Tensor:  # [k] int64, 0..n-1
+        """Those that remain, sorted by class.
 
         Raises:
-            UserError: as the source does; or if a class would be left empty, with its name.
+            UserError: if a class would be left empty, with its name.
         """
-        images = load_split(self.source, split)
-        if split != "train":
-            return renamed(images, f"{self.name}/{split}")
         places = class_indices(images.labels.numpy(), len(images.class_names))
         available = [len(place) for place in places]
         if 0 in available:
@@ -85,7 +78,7 @@ class LongTailed(DataSource):
             )
         positions = kept_positions(available, kept, self.seed)
         index = np.concatenate([place[of_class] for place, of_class in zip(places, positions, strict=True)])
-        return subset(images, torch.from_numpy(index), f"{self.name}/{split}")
+        return torch.from_numpy(index)
 
 
 def class_sizes(largest: int, classes: int, profile: Profile, ratio: float) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from episodes.datasets.file_keys import files_key
 from episodes.errors import UserError
+from episodes.images import check_labels
 
 _CPU = torch.device("cpu")
 
@@ -79,16 +80,7 @@ class ImageFiles:
 
     def __post_init__(self) -> None:
         """Refuse anything that would fail later and farther away."""
-        if self.labels.shape != (len(self.paths),) or self.labels.dtype != torch.int64:
-            raise UserError(
-                f"{self.name}: labels must be int64 [{len(self.paths)}], "
-                f"not {self.labels.dtype} {list(self.labels.shape)}"
-            )
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
-            raise UserError(
-                f"{self.name}: labels reach from {int(self.labels.min())} to {int(self.labels.max())}, "
-                f"but there are {len(self.class_names)} class names"
-            )
+        check_labels(self.name, self.labels, len(self.paths), self.class_names)
 
     def __len__(self) -> int:
         return len(self.labels)
