@@ -34,7 +34,7 @@ setup(
     package_data={
         "fewshot_sla": ["py.typed"],
         "episodes": ["py.typed"],
-        "episodes.datasets.class_lists": ["*.json"],
+        "episodes.datasets.layouts.class_lists": ["*.json"],
     },
     install_requires=[
         "fonttools>=4.40",

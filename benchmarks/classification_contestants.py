@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.classification_setting import BACKBONE, CLASSES, PADDING, SIDE, Clock, M, RandomImages, Setting, sgd
 from benchmarks.classification_trainer import run_trainer
-from episodes.batch_source import BatchSource
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
+from episodes.batches.source import BatchSource
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import ResNetCifar
-from fewshot_sla.engine.memory import keep_freed_memory
+from fewshot_sla.cli.memory import keep_freed_memory
 
 
 def backbone_alone(given: Setting) -> None:

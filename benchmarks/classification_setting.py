@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from episodes.datasets.base import DataSource
-from episodes.images import LabelledImages
+from episodes.images.labelled import LabelledImages
 
 CLASSES, SIDE, PADDING, M = 100, 32, 4, 4
 GO, PARTS = "go", "parts"

@@ -6,19 +6,19 @@ from typing import Any
 from torch import nn
 
 from benchmarks.classification_setting import PADDING, Clock, RandomImages, Setting, sgd
-from episodes.image_augmentation import CropFlipJitter
+from episodes.images.augmentation import CropFlipJitter
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import ResNetCifar
-from fewshot_sla.engine.classification import ClassificationPlan
-from fewshot_sla.engine.classification_recipe import Classification
-from fewshot_sla.engine.loop import Outcome, TrainingTask
-from fewshot_sla.engine.memory import keep_freed_memory
-from fewshot_sla.engine.plan import Ready
-from fewshot_sla.engine.recipe import Hardware, LoopSettings
-from fewshot_sla.engine.run_folder import RunFolder
-from fewshot_sla.engine.schedules import PiecewiseConstant
-from fewshot_sla.engine.training import train
-from fewshot_sla.objectives.classification import SLA
+from fewshot_sla.classification.objectives import SLA
+from fewshot_sla.classification.recipe import Classification
+from fewshot_sla.classification.task import ClassificationPlan
+from fewshot_sla.cli.memory import keep_freed_memory
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.loop import Outcome, TrainingTask
+from fewshot_sla.training.plan import Ready
+from fewshot_sla.training.recipe import Hardware, LoopSettings
+from fewshot_sla.training.schedules import PiecewiseConstant
+from fewshot_sla.training.training import train
 
 
 class TimedTask(TrainingTask):

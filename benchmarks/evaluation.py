@@ -3,7 +3,7 @@
 Conv-4 + ProtoNet on the test letters of glyphs, 5-way, 1-shot and 5-shot, 15 queries a class; ResNet-12 on random 32x32
 images. Three ways to the same accuracies:
 
-* cached: ``fewshot_sla.evaluation.protocol.evaluate``, which embeds every view of every image once;
+* cached: ``fewshot_sla.meta.protocol.evaluate``, which embeds every view of every image once;
 * per episode: the same learner on the images of one episode after another;
 * learn2learn: its TaskDataset and its PrototypicalClassifier on the same backbone, one task after another.
 
@@ -24,16 +24,17 @@ from benchmarks.peers import TensorImages, learn2learn, learn2learn_dataset
 from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from episodes.datasets import Glyphs
 from episodes.episode import EpisodeSpec
-from episodes.images import LabelledImages
-from episodes.label_augmentation import add_views
-from episodes.normalization import Normalization
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.source import EpisodeSource
 from episodes.transformations import Rotation
+from episodes.views import add_views
 from fewshot_sla.backbones import Backbone, Conv4, ResNet12
-from fewshot_sla.evaluation.protocol import EpisodeOutcomes, correct_by_class, evaluate, evaluation_mode
 from fewshot_sla.heads import ProtoNetHead
-from fewshot_sla.learners import EmbeddingLearner
-from fewshot_sla.objectives import SLA, EpisodeObjective, Plain
+from fewshot_sla.meta import SLA, EpisodeObjective, Plain
+from fewshot_sla.meta.learners import EmbeddingLearner
+from fewshot_sla.meta.protocol import EpisodeOutcomes, correct_by_class, evaluate
+from fewshot_sla.training.modes import evaluation_mode
 
 
 class Case(NamedTuple):

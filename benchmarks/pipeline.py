@@ -30,7 +30,7 @@ from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, 
 from episodes.episode import EpisodeBatch
 from fewshot_sla.backbones import ResNet12
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
-from fewshot_sla.learners import EmbeddingLearner
+from fewshot_sla.meta.learners import EmbeddingLearner
 
 HEADS: dict[str, Callable[[], Head]] = {"ProtoNet": ProtoNetHead, "ridge": RidgeHead, "SVM": SVMHead}
 BACKBONE = ("backbone forward", "backbone backward")

@@ -10,13 +10,13 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from benchmarks.peers import TensorImages, easyfsl_sampler_class, learn2learn, learn2learn_dataset
 from episodes.episode import EpisodeBatch, EpisodeSpec
-from episodes.image_augmentation import CropFlipJitter
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
-from episodes.placement import place
+from episodes.images.augmentation import CropFlipJitter
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
+from episodes.images.placement import place
 from episodes.source import EpisodeSource
 from episodes.transformations import Rotation
-from fewshot_sla.objectives import SLA
+from fewshot_sla.meta import SLA
 
 SPEC = EpisodeSpec(n_way=5, k_shot=5, n_query=6)
 SIDE, PADDING, JITTER, FLIP = 32, 4, 0.4, 0.5

@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from benchmarks.peers import EASYFSL_SHIM, TensorImages, easyfsl_sampler_class, learn2learn, learn2learn_dataset
 from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from episodes.episode import EpisodeBatch, EpisodeSpec
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
 

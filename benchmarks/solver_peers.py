@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import learn2learn
-from fewshot_sla.solvers.crammer_singer import crammer_singer
+from fewshot_sla.solvers.svm.crammer_singer import crammer_singer
 
 C, REGULARIZATION = 0.1, 1.0
 """MetaOptNet's settings."""

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.provenance import Timing, print_table, provenance, ratio, time_in_turn, write_json
 from benchmarks.solver_peers import CPU_ONLY, REGULARIZATION, SOLVERS, C, Solve
 from fewshot_sla.solvers.optimality import Residuals
-from fewshot_sla.solvers.svm_residuals import svm_residuals
+from fewshot_sla.solvers.svm.residuals import svm_residuals
 
 WAYS, SHOTS, EPISODES = (5, 20, 30, 60, 120), (1, 5, 15), (1, 8, 64)
 DIMENSION = 640

@@ -2,8 +2,8 @@
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
 from episodes.transformations import (

@@ -9,9 +9,9 @@ from torch.utils.data import Dataset
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
-from episodes.image_augmentation import ImageAugmentation, NoAugmentation
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
+from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.optional import learn2learn
 
 

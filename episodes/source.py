@@ -7,10 +7,10 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
-from episodes.gathering import gather_normalized
-from episodes.image_augmentation import ImageAugmentation, NoAugmentation
-from episodes.images import LabelledImages
-from episodes.normalization import Normalization
+from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.gathering import gather_normalized
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot_sla.evaluation.statistics import interval_half_width
 from fewshot_sla.prediction import FewShotClassifier
+from fewshot_sla.runs.statistics import interval_half_width
 
 WAYS, SHOTS, QUERIES = 5, 5, 15
 

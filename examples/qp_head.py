@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot_sla.heads import Head
-from fewshot_sla.solvers.dense_qp import solve_dense_qp
+from fewshot_sla.solvers.qp.dense import solve_dense_qp
 
 
 class OneVersusRestHead(Head):

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.runs.folder import RunFolder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str]) -> int:
 
     from pathlib import Path
 
-    from fewshot_sla.reporting.comparison import compare_runs
-    from fewshot_sla.reporting.comparison_report import comparison_table, draw_comparison, warnings_about
+    from fewshot_sla.meta.comparison import compare_runs
+    from fewshot_sla.meta.comparison_report import comparison_table, draw_comparison, warnings_about
     from fewshot_sla.reporting.tables import show
 
     a, b = RunFolder(options.run_a), RunFolder(options.run_b)

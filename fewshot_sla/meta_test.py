@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from episodes.datasets.base import load_split
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
-from episodes.placement import place
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
-from fewshot_sla.engine.recipe import Hardware
-from fewshot_sla.engine.run_folder import RunFolder
+from episodes.images.placement import place
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.recipe import Hardware
 
 
 @dataclass
@@ -67,13 +67,14 @@ def main(arguments: Sequence[str]) -> int:
 def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     """Evaluate every size of episodes; the first process writes the results and shows them."""
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.engine.distributed import evaluate_together
-    from fewshot_sla.engine.progress import show_progress
-    from fewshot_sla.engine.results import save_results, summarize
-    from fewshot_sla.engine.trained import load_trained
-    from fewshot_sla.reporting.run_details import test_details
-    from fewshot_sla.reporting.run_report import draw_one_episode
-    from fewshot_sla.reporting.tables import results_table, show
+    from fewshot_sla.cli.progress import show_progress
+    from fewshot_sla.meta.distributed import evaluate_together
+    from fewshot_sla.meta.report import draw_one_episode
+    from fewshot_sla.meta.results import save_results, summarize
+    from fewshot_sla.meta.tables import results_table
+    from fewshot_sla.meta.trained import load_trained
+    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.training.details import test_details
 
     run = load_trained(folder)
     images = load_split(run.recipe.data, test.split)

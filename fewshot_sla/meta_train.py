@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.meta_recipe import MetaTraining, recipe_parser
-from fewshot_sla.engine.recipe import Hardware
-from fewshot_sla.engine.run_folder import RunFolder
-from fewshot_sla.engine.training_door import run_training
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.meta.recipe import MetaTraining, recipe_parser
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.door import run_training
+from fewshot_sla.training.recipe import Hardware
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,9 +26,9 @@ def _train(
     resuming: bool,
 ) -> None:
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.engine.meta_training import MetaTrainingPlan
-    from fewshot_sla.engine.training import train
-    from fewshot_sla.reporting.run_report import report_training
+    from fewshot_sla.meta.report import report_training
+    from fewshot_sla.meta.task import MetaTrainingPlan
+    from fewshot_sla.training.training import train
 
     trained = train(MetaTrainingPlan(recipe), hardware, folder, config, resuming=resuming)
     if trained.is_first_process:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from episodes.errors import UserError
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.runs.folder import RunFolder
 
 _USAGE = """usage: python -m fewshot_sla.plot KIND [options]
 
@@ -80,7 +80,7 @@ def _gain(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, arguments)
     output = _png(options.output)
 
-    from fewshot_sla.reporting.gain_plot import draw_gains, gain_title, read_gains
+    from fewshot_sla.classification.gain_plot import draw_gains, gain_title, read_gains
 
     baseline, method = _folders(options.baseline), _folders(options.method)
     gains = read_gains(baseline, method, options.split, options.inference_a, options.inference_b)
@@ -103,7 +103,7 @@ def _classes(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, arguments)
     output = _png(options.output)
 
-    from fewshot_sla.reporting.class_plot import draw_class_accuracies, read_class_accuracies
+    from fewshot_sla.classification.class_plot import draw_class_accuracies, read_class_accuracies
 
     draw_class_accuracies(output, read_class_accuracies(_folders(options.runs), options.split, options.inference))
     return _done(output)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser
 
 from episodes.errors import UserError
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
 
 if TYPE_CHECKING:
-    from fewshot_sla.engine.progress import Progress
+    from fewshot_sla.cli.progress import Progress
+    from fewshot_sla.prediction.files import PredictionFiles
     from fewshot_sla.prediction.from_folders import Shown
     from fewshot_sla.prediction.model import PredictionModel
-    from fewshot_sla.reporting.prediction_files import PredictionFiles
 
 
 @dataclass
@@ -112,10 +112,10 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("--support is missing: give a folder with a folder of pictures for each class")
 
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.engine.progress import show_progress
+    from fewshot_sla.cli.progress import show_progress
     from fewshot_sla.prediction.folders import query_files
     from fewshot_sla.prediction.from_folders import predict_files
-    from fewshot_sla.reporting.prediction_tables import closing_lines, prediction_table
+    from fewshot_sla.prediction.tables import closing_lines, prediction_table
     from fewshot_sla.reporting.tables import show
 
     files = _files(predict)
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _files(predict: Predict) -> "PredictionFiles":
     """Where everything goes."""
-    from fewshot_sla.reporting.prediction_files import PredictionFiles
+    from fewshot_sla.prediction.files import PredictionFiles
 
     folder = Path(os.path.expanduser(predict.output_folder))
     page, saved, program = (

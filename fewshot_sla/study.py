@@ -10,13 +10,13 @@ import yaml
 
 from episodes.errors import UserError
 from fewshot_sla import test
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.classification_recipe import classification_parser
-from fewshot_sla.engine.door import INTERRUPTED, OK, run_door
-from fewshot_sla.engine.run_folder import OtherRunError, RunFolder
-from fewshot_sla.reporting.classification_training import train_classifier
+from fewshot_sla.classification.recipe import classification_parser
+from fewshot_sla.classification.training import train_classifier
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import INTERRUPTED, OK, run_door
+from fewshot_sla.runs.folder import OtherRunError, RunFolder
 
-_OBJECTIVES = "fewshot_sla.objectives.classification"
+_OBJECTIVES = "fewshot_sla.classification.objectives"
 _ROTATION = "--objective.transformations=episodes.Rotation"
 # What is compared where no configuration is given: the objectives of the paper, all else as train has it.
 DIGITS = {
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     _check(recipes)
 
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.reporting.study import draw_study, save_study, study_rows, study_table
+    from fewshot_sla.classification.study import draw_study, save_study, study_rows, study_table
     from fewshot_sla.reporting.tables import show
 
     runs: dict[str, list[RunFolder]] = {}
@@ -120,7 +120,7 @@ def _check(recipes: dict[str, list[str]]) -> None:
 
 def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
     """Both, unless it was done before; the exit code."""
-    from fewshot_sla.engine.classification_testing import is_tested
+    from fewshot_sla.classification.testing import is_tested
 
     into = [f"--run_folder={folder.path}", *(["--resume"] if folder.holds_run else [])]
     try:

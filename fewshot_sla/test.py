@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from episodes.errors import UserError
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
-from fewshot_sla.engine.recipe import Hardware
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.recipe import Hardware
 
 
 @dataclass
@@ -58,12 +58,12 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("a classifier is tested by one process: leave out --devices and --num_nodes")
 
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.engine.classification_results import save_class_results
-    from fewshot_sla.engine.classification_testing import evaluate_run, load_together
-    from fewshot_sla.reporting.classification_report import report_ensemble
-    from fewshot_sla.reporting.classification_tables import class_results_table
-    from fewshot_sla.reporting.run_details import test_details
+    from fewshot_sla.classification.report import report_ensemble
+    from fewshot_sla.classification.results import save_class_results
+    from fewshot_sla.classification.tables import class_results_table
+    from fewshot_sla.classification.testing import evaluate_run, load_together
     from fewshot_sla.reporting.tables import show
+    from fewshot_sla.training.details import test_details
 
     fabric = hardware.fabric()
     members = []

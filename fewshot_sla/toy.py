@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from episodes.errors import UserError
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import OK, run_door
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
 
 if TYPE_CHECKING:
-    from episodes.images import LabelledImages
-    from fewshot_sla.evaluation.toy_experiment import ToyResult
-    from fewshot_sla.reporting.toy_picture import Plane
+    from episodes.images.labelled import LabelledImages
+    from fewshot_sla.paper.toy_experiment import ToyResult
+    from fewshot_sla.paper.toy_picture import Plane
 
 PAIRS = (("1", "9"), ("4", "9"), ("6", "9"))
 _MOST_DRAWN = 120  # images of each digit in the picture
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str]) -> int:
 
     # Heavy imports come after the command line is known to be good.
     from episodes.transformations import Rotation
-    from fewshot_sla.engine.progress import show_progress
-    from fewshot_sla.engine.run_folder import write_text
-    from fewshot_sla.evaluation.toy_experiment import divide, run_pair
+    from fewshot_sla.cli.progress import show_progress
+    from fewshot_sla.paper.toy_experiment import divide, run_pair
+    from fewshot_sla.paper.toy_picture import draw_toy, pair_name, toy_table
     from fewshot_sla.reporting.tables import show
-    from fewshot_sla.reporting.toy_picture import draw_toy, pair_name, toy_table
+    from fewshot_sla.runs.folder import write_text
 
     began = time.monotonic()
     train, test = _mnist(toy.mnist) if toy.mnist else (sklearn_digits(), None)
@@ -111,7 +111,7 @@ def sklearn_digits() -> "LabelledImages":
     import torch
     from sklearn.datasets import load_digits
 
-    from episodes.images import LabelledImages
+    from episodes.images.labelled import LabelledImages
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images)[:, None]  # 0..16
@@ -125,7 +125,7 @@ def sklearn_digits() -> "LabelledImages":
 
 def _mnist(root: str) -> "tuple[LabelledImages, LabelledImages]":
     from episodes.datasets.base import load_split
-    from episodes.datasets.mnist import MNIST
+    from episodes.datasets.readers.mnist import MNIST
 
     source = MNIST(root)
     return load_split(source, "train"), load_split(source, "test")
@@ -136,8 +136,8 @@ def _plane(train: "LabelledImages", test: "LabelledImages | None", pair: tuple[s
     import torch
 
     from episodes.transformations import Rotation
-    from fewshot_sla.evaluation.toy_experiment import divide, in_the_plane
-    from fewshot_sla.reporting.toy_picture import Plane
+    from fewshot_sla.paper.toy_experiment import divide, in_the_plane
+    from fewshot_sla.paper.toy_picture import Plane
 
     _, (images, labels) = divide(train, test, pair, per_class, seed=0)
     chosen = torch.cat([torch.nonzero(labels == label).flatten()[:_MOST_DRAWN] for label in range(len(pair))])
@@ -155,8 +155,8 @@ def _document(
     """toy.json: every figure, and where it comes from; accuracies are fractions."""
     import torch
 
-    from fewshot_sla.engine.provenance import device_facts, versions
-    from fewshot_sla.evaluation.toy_experiment import WEIGHT_DECAY
+    from fewshot_sla.paper.toy_experiment import WEIGHT_DECAY
+    from fewshot_sla.runs.provenance import device_facts, versions
 
     def entry(result: "ToyResult", method: str) -> dict[str, Any]:
         deviation = result.deviation(method)

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from fewshot_sla import study
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.reporting.classification_training import train_classifier
+from fewshot_sla.classification.training import train_classifier
+from fewshot_sla.cli.door import run_door
 
 
 def main(arguments: Sequence[str]) -> int:

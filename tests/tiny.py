@@ -4,7 +4,7 @@ import torch
 
 from episodes.datasets.base import DataSource
 from episodes.errors import UserError
-from episodes.images import LabelledImages
+from episodes.images.labelled import LabelledImages
 
 _SPLITS = {"train": 0, "val": 1, "test": 2}
 

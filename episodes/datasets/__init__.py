@@ -1,22 +1,22 @@
 """One reader a file; each makes LabelledImages out of what users have."""
 
 from episodes.datasets.base import DataSource
-from episodes.datasets.cifar import CIFARFS, FC100
-from episodes.datasets.cifar_classification import CIFAR10, CIFAR100
-from episodes.datasets.class_folders import ClassFolders
-from episodes.datasets.cub import CUB
-from episodes.datasets.digits import Digits
-from episodes.datasets.folder import ImageFolders
-from episodes.datasets.glyphs import Glyphs
-from episodes.datasets.limited import Limited
-from episodes.datasets.long_tail import LongTailed
-from episodes.datasets.mini_imagenet import MiniImageNet
-from episodes.datasets.mnist import MNIST
-from episodes.datasets.omniglot import Omniglot
-from episodes.datasets.store import StoredSource
-from episodes.datasets.streamed_folders import StreamedFolders
-from episodes.datasets.tiered_imagenet import TieredImageNet
-from episodes.datasets.tiny_imagenet import TinyImageNet
+from episodes.datasets.readers.cifar import CIFAR10, CIFAR100
+from episodes.datasets.readers.cifar_fs import CIFARFS, FC100
+from episodes.datasets.readers.class_folders import ClassFolders
+from episodes.datasets.readers.cub import CUB
+from episodes.datasets.readers.digits import Digits
+from episodes.datasets.readers.glyphs import Glyphs
+from episodes.datasets.readers.image_folders import ImageFolders
+from episodes.datasets.readers.limited import Limited
+from episodes.datasets.readers.long_tail import LongTailed
+from episodes.datasets.readers.mini_imagenet import MiniImageNet
+from episodes.datasets.readers.mnist import MNIST
+from episodes.datasets.readers.omniglot import Omniglot
+from episodes.datasets.readers.streamed_folders import StreamedFolders
+from episodes.datasets.readers.tiered_imagenet import TieredImageNet
+from episodes.datasets.readers.tiny_imagenet import TinyImageNet
+from episodes.datasets.store.source import StoredSource
 
 __all__ = [
     "CIFAR10",

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from episodes.errors import UserError
-from episodes.images import LabelledImages
+from episodes.images.labelled import LabelledImages
 from episodes.transformations import Transformations
 
 if TYPE_CHECKING:
-    from episodes.datasets.streamed_images import ImageFiles
+    from episodes.images.files import ImageFiles
 
 
 class DataSource(ABC):

@@ -8,24 +8,24 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from episodes.datasets.store import StoredSource
+from episodes.datasets.store.source import StoredSource
 from episodes.errors import UserError
-from episodes.images import LabelledImages
+from episodes.images.labelled import LabelledImages
 
 # What the command line calls the readers. A reader of one's own is named by its dotted path.
 NAMES: dict[str, str] = {
-    "cifar-fs": "episodes.datasets.cifar.CIFARFS",
-    "cifar10": "episodes.datasets.cifar_classification.CIFAR10",
-    "cifar100": "episodes.datasets.cifar_classification.CIFAR100",
-    "class-folders": "episodes.datasets.class_folders.ClassFolders",
-    "cub": "episodes.datasets.cub.CUB",
-    "fc100": "episodes.datasets.cifar.FC100",
-    "folder": "episodes.datasets.folder.ImageFolders",
-    "mini-imagenet": "episodes.datasets.mini_imagenet.MiniImageNet",
-    "mnist": "episodes.datasets.mnist.MNIST",
-    "omniglot": "episodes.datasets.omniglot.Omniglot",
-    "tiered-imagenet": "episodes.datasets.tiered_imagenet.TieredImageNet",
-    "tiny-imagenet": "episodes.datasets.tiny_imagenet.TinyImageNet",
+    "cifar-fs": "episodes.datasets.readers.cifar_fs.CIFARFS",
+    "cifar10": "episodes.datasets.readers.cifar.CIFAR10",
+    "cifar100": "episodes.datasets.readers.cifar.CIFAR100",
+    "class-folders": "episodes.datasets.readers.class_folders.ClassFolders",
+    "cub": "episodes.datasets.readers.cub.CUB",
+    "fc100": "episodes.datasets.readers.cifar_fs.FC100",
+    "folder": "episodes.datasets.readers.image_folders.ImageFolders",
+    "mini-imagenet": "episodes.datasets.readers.mini_imagenet.MiniImageNet",
+    "mnist": "episodes.datasets.readers.mnist.MNIST",
+    "omniglot": "episodes.datasets.readers.omniglot.Omniglot",
+    "tiered-imagenet": "episodes.datasets.readers.tiered_imagenet.TieredImageNet",
+    "tiny-imagenet": "episodes.datasets.readers.tiny_imagenet.TinyImageNet",
 }
 _SOME = 10  # lines of duplicates
 _SAME = "all splits hold the same classes, as they must for classification"

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from episodes.errors import UserError
 from fewshot_sla.heads.base import Head, add_scale, one_hot
-from fewshot_sla.solvers.crammer_singer import crammer_singer
-from fewshot_sla.solvers.crammer_singer_dense import crammer_singer_dense
 from fewshot_sla.solvers.solution import Solution
+from fewshot_sla.solvers.svm.crammer_singer import crammer_singer
+from fewshot_sla.solvers.svm.dense import crammer_singer_dense
 
 SOLVERS: dict[str, Callable[..., Solution]] = {"structured": crammer_singer, "qpth": crammer_singer_dense}
 """Name of each solver of the dual and the function; both take (kernel, one_hot, C, regularization=)."""
@@ -56,7 +56,7 @@ class SVMHead(Head):
     Args:
         C: price of a margin violation, upper bound of the dual variables.
         kernel_regularization: added to the diagonal of the support rows' inner products; 1 in MetaOptNet's code.
-        solver: "structured" (fewshot_sla.solvers.crammer_singer), or "qpth" for the dense QP, hundreds of times slower.
+        solver: "structured" (fewshot_sla.solvers.svm), or "qpth" for the dense QP, hundreds of times slower.
         scale: factor of the logits at the start.
         learn_scale: whether training changes it.
     """

@@ -11,9 +11,9 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.engine import configuration
-from fewshot_sla.learners.base import MetaLearner
-from fewshot_sla.objectives.episodic import EpisodeObjective
+from fewshot_sla.cli import configuration
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.objectives import EpisodeObjective
 
 Description = Mapping[str, Any]  # {"class_path": ..., "init_args": {...}}, plain values only
 

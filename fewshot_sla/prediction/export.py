@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
-from episodes.normalization import Normalization
+from episodes.images.normalization import Normalization
 from episodes.storage import atomic_write
-from fewshot_sla.evaluation.protocol import evaluation_mode
-from fewshot_sla.learners.embedding import EmbeddingLearner
+from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.training.modes import evaluation_mode
 
 
 def _as_pt2(program: torch.export.ExportedProgram) -> bytes:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.datasets.image_files import BrokenImageError, list_class_folders, list_folder
 from episodes.errors import UserError
+from episodes.images.reading import BrokenImageError, list_class_folders, list_folder
 from fewshot_sla.prediction.pictures import Format, make_picture
 from fewshot_sla.prediction.report import BrokenFile
 

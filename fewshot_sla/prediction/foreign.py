@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import Backbone
-from fewshot_sla.engine.checkpoint import load_weights
-from fewshot_sla.engine.randomness import seeded
+from fewshot_sla.runs.checkpoint import load_weights
+from fewshot_sla.training.randomness import seeded
 
 _CLASSIFIERS = ("fc", "classifier", "head", "heads")  # what torchvision calls the layer that maps features to classes
 

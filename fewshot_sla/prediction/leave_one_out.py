@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_sla.learners.base import MetaLearner
-from fewshot_sla.objectives.episodic import Inference
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.prediction.prototypes import by_prototypes, leave_out_of_prototypes
 from fewshot_sla.prediction.scores import score
 

@@ -8,12 +8,12 @@ import torch
 from episodes.errors import UserError
 from episodes.transformations import Transformations
 from fewshot_sla.backbones.base import Backbone
-from fewshot_sla.engine.run_folder import RunFolder
-from fewshot_sla.engine.trained import load_trained, newest_run
 from fewshot_sla.heads.base import Head
+from fewshot_sla.meta.trained import load_trained, newest_run
 from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone
 from fewshot_sla.prediction.model import PredictionModel, from_backbone, from_run
 from fewshot_sla.prediction.saved import load_predictor
+from fewshot_sla.runs.folder import RunFolder
 
 RUNS = Path("runs")  # where meta_train and `make run` leave their runs
 

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
-from episodes.normalization import Normalization
+from episodes.images.normalization import Normalization
 from episodes.transformations import Transformations
-from fewshot_sla.engine.trained import TrainedRun
-from fewshot_sla.evaluation.protocol import evaluation_mode
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
-from fewshot_sla.learners.base import MetaLearner
-from fewshot_sla.learners.embedding import EmbeddingLearner
-from fewshot_sla.objectives.episodic import SLA, EpisodeObjective, Inference, Plain
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.learners.embedding import EmbeddingLearner
+from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Inference, Plain
+from fewshot_sla.meta.trained import TrainedRun
 from fewshot_sla.prediction.describe import Description, describe
 from fewshot_sla.prediction.pictures import Format, Framing
+from fewshot_sla.training.modes import evaluation_mode
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation that torchvision's weights expect
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once ...

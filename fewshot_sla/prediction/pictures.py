@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# The three steps of read_image, for pictures that are in memory already.
-from episodes.datasets.image_files import eight_bits, read_image, resized, turned_upright
 from episodes.errors import UserError
+
+# The three steps of read_image, for pictures that are in memory already.
+from episodes.images.reading import eight_bits, read_image, resized, turned_upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image

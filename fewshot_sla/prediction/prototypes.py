@@ -5,13 +5,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from episodes.label_augmentation import identity_labelling, joint_labelling
-from fewshot_sla.evaluation.protocol import evaluation_mode
+from episodes.views import identity_labelling, joint_labelling
 from fewshot_sla.heads.protonet import ProtoNetHead
-from fewshot_sla.learners.base import MetaLearner
-from fewshot_sla.learners.embedding import EmbeddingLearner
-from fewshot_sla.objectives.aggregation import aggregated_inference, as_they_are, single_inference
-from fewshot_sla.objectives.episodic import Inference
+from fewshot_sla.inference.aggregation import aggregated_inference, as_they_are, single_inference
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.learners.embedding import EmbeddingLearner
+from fewshot_sla.meta.objectives import Inference
+from fewshot_sla.training.modes import evaluation_mode
 
 # From the conditional logits of the views [n, M, N] to the prediction [n, N], where views do not meet in a class.
 _READ_OUTS: dict[tuple[object, object], Callable[[Tensor], Tensor]] = {

@@ -7,12 +7,12 @@ from typing import Any, get_args
 from torch import Tensor
 
 from episodes.errors import UserError
-from episodes.normalization import Normalization
-from fewshot_sla.engine.checkpoint import load_checkpoint, load_weights, save_checkpoint, with_prefix, without_prefix
+from episodes.images.normalization import Normalization
 from fewshot_sla.prediction.describe import build, describe
 from fewshot_sla.prediction.model import PredictionModel
 from fewshot_sla.prediction.pictures import Framing
 from fewshot_sla.prediction.predictor import Predictor
+from fewshot_sla.runs.checkpoint import load_checkpoint, load_weights, save_checkpoint, with_prefix, without_prefix
 
 KIND = "fitted few-shot classifier"
 VERSION = 1

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch
 from episodes.labels import unflatten_pairs
-from fewshot_sla.evaluation.protocol import evaluation_mode
-from fewshot_sla.learners.base import MetaLearner
-from fewshot_sla.learners.embedding import EmbeddingLearner
-from fewshot_sla.objectives.aggregation import aggregated_inference, conditional_logits, mean_over_views
-from fewshot_sla.objectives.episodic import Inference
+from fewshot_sla.inference.aggregation import aggregated_inference, conditional_logits, mean_over_views
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.learners.embedding import EmbeddingLearner
+from fewshot_sla.meta.objectives import Inference
+from fewshot_sla.training.modes import evaluation_mode
 
 
 class Scores(NamedTuple):

@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from episodes.errors import UserError
-from fewshot_sla.engine.metrics import read_metrics
-from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.trained_runs import distinct_names, primary_inference
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.runs.names import distinct_names, primary_inference
 
 STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")  # where there are more runs than colours
 _MANY = 40  # points from which on a curve is smoothed

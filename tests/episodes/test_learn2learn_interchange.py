@@ -12,16 +12,16 @@ from torch import Tensor
 
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
-from episodes.image_augmentation import CropFlipJitter
-from episodes.images import LabelledImages
+from episodes.images.augmentation import CropFlipJitter
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
 from episodes.learn2learn_interchange import episodes_from_learn2learn, to_learn2learn
-from episodes.normalization import Normalization
 from episodes.optional import learn2learn
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import ProtoNetHead
-from fewshot_sla.learners import EmbeddingLearner
-from fewshot_sla.objectives import SLA
+from fewshot_sla.meta import SLA
+from fewshot_sla.meta.learners import EmbeddingLearner
 from tests.tiny import TinyImages
 
 SPEC = EpisodeSpec(n_way=5, k_shot=2, n_query=3)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from fewshot_sla import study, test, train
-from fewshot_sla.engine.door import run_door
+from fewshot_sla.cli.door import run_door
 
-OBJECTIVES = "fewshot_sla.objectives.classification"
+OBJECTIVES = "fewshot_sla.classification.objectives"
 ROTATION = "--objective.transformations=episodes.Rotation"
-LOSS = "--objective.label_loss=fewshot_sla.objectives.label_losses"
-REWEIGHTING = "--objective.label_loss.reweighting=fewshot_sla.objectives.reweighting.ClassBalanced"
+LOSS = "--objective.label_loss=fewshot_sla.classification.label_losses"
+REWEIGHTING = "--objective.label_loss.reweighting=fewshot_sla.classification.reweighting.ClassBalanced"
 
 SMALL = ("--backbone.channels=4", "--backbone.blocks=2")
 TINY = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot_sla import compare, meta_test, meta_train
-from fewshot_sla.engine.door import run_door
+from fewshot_sla.cli.door import run_door
 
 ROOT = Path(__file__).parents[2]
 

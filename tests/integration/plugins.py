@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from episodes.episode import EpisodeBatch
 from fewshot_sla.backbones import Backbone
 from fewshot_sla.heads import Head
-from fewshot_sla.learners import MetaLearner
+from fewshot_sla.meta.learners import MetaLearner
 
 
 class LinearBackbone(Backbone):

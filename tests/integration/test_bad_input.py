@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.door import run_door
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.runs import checkpoint
 from tests.integration import doors
 
-SLA = "--objective=fewshot_sla.objectives.SLA"
+SLA = "--objective=fewshot_sla.meta.SLA"
 
 MISTAKES = {
     "mistyped key": (["--seedd=1"], "unknown key 'seedd'; did you mean 'seed'?"),
@@ -18,7 +18,7 @@ MISTAKES = {
     "mistyped class": (["--learner.head=fewshot_sla.heads.RidgeHed"], "did you mean 'RidgeHead'?"),
     "class without a path": (["--learner.head=MyHead"], "MyHead is not a known class; give its path"),
     "module that is not there": (["--learner.head=nowhere.MyHead"], "No module named 'nowhere'"),
-    "class of the wrong kind": (["--learner.head=fewshot_sla.objectives.Plain"], "is not a Head"),
+    "class of the wrong kind": (["--learner.head=fewshot_sla.meta.Plain"], "is not a Head"),
     "value of the wrong type": (["--seed=abc"], "seed: Expected a int"),
     "no such config": (["--config=nowhere.yaml"], "nowhere.yaml"),
     "class with too few images": (["--train.k_shot=9"], "train class 0 has 10"),
@@ -58,9 +58,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, words = MISTAKES[name]
     # Transformations that cannot work have to be what fails, so the plain objective is only there without another.
-    objective = (
-        [] if any("objective" in argument for argument in arguments) else ["--objective=fewshot_sla.objectives.Plain"]
-    )
+    objective = [] if any("objective" in argument for argument in arguments) else ["--objective=fewshot_sla.meta.Plain"]
     assert doors.train(tmp_path / "run", *objective, *arguments) == 2
     error = capsys.readouterr().err
     assert words in error
@@ -92,7 +90,7 @@ def test_a_mistake_in_a_file_is_one_line(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
-    assert doors.train(folder, "--objective=fewshot_sla.objectives.Plain") == 0
+    assert doors.train(folder, "--objective=fewshot_sla.meta.Plain") == 0
     return folder
 
 
@@ -120,9 +118,7 @@ def test_resuming_by_another_recipe(trained: Path, capsys: pytest.CaptureFixture
 
 def test_resuming_to_fewer_steps_than_were_made(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (trained / "config.yaml").read_text()
-    expect(
-        doors.train(trained, "--resume", "--objective=fewshot_sla.objectives.Plain", steps=2), "4 steps already", capsys
-    )
+    expect(doors.train(trained, "--resume", "--objective=fewshot_sla.meta.Plain", steps=2), "4 steps already", capsys)
     assert (trained / "config.yaml").read_text() == before
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.classification_results import read_class_results
-from fewshot_sla.engine.classification_trained import load_classifier
-from fewshot_sla.engine.metrics import read_metrics
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.classification.results import read_class_results
+from fewshot_sla.classification.trained import load_classifier
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
 

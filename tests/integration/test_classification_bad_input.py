@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
 from tests.integration import classification_doors as doors
 from tests.integration import doors as episodic
 
@@ -16,7 +16,7 @@ BASELINE = doors.objective("Baseline")
 MISTAKES = {
     "mistyped key": ([*BASELINE, "--batchsize=3"], "unknown key 'batchsize'; did you mean 'batch_size'?"),
     "mistyped objective": ([f"--objective={doors.OBJECTIVES}.SLASDD"], "did you mean 'SLASD'?"),
-    "few-shot objective": (["--objective=fewshot_sla.objectives.SLA"], "is not a ClassificationObjective"),
+    "few-shot objective": (["--objective=fewshot_sla.meta.SLA"], "is not a ClassificationObjective"),
     "mistyped loss": ([*BASELINE, f"{doors.LOSS}.LDMA"], "did you mean 'LDAM'?"),
     "beta": ([*doors.objective("SLASD"), "--objective.beta=2"], "beta"),
     "temperature": ([*doors.objective("SLASD"), "--objective.temperature=0"], "temperature must be positive"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fewshot_sla import train
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import classification_doors as classification
 from tests.integration import doors
 from tests.integration.test_processes import assert_same_run, wait_for_step
@@ -17,7 +17,7 @@ LONG = (
     *classification.TINY,
     *classification.SMALL,
     *classification.objective("SLASD"),
-    "--augmentation=episodes.image_augmentation.CropFlipJitter",
+    "--augmentation=episodes.images.augmentation.CropFlipJitter",
     "--augmentation.padding=1",
     "--loop.steps=60",
     "--loop.validate_every=10",

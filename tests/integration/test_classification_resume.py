@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.images import LabelledImages
+from episodes.images.labelled import LabelledImages
 from fewshot_sla import study, train
-from fewshot_sla.engine.classification_results import read_class_results
-from fewshot_sla.engine.door import INTERRUPTED, run_door
-from fewshot_sla.engine.run_folder import RunFolder
+from fewshot_sla.classification.results import read_class_results
+from fewshot_sla.cli.door import INTERRUPTED, run_door
+from fewshot_sla.runs.folder import RunFolder
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
 

@@ -11,14 +11,14 @@ import yaml
 from jsonargparse import Namespace
 
 from fewshot_sla import train
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.classification_recipe import Classification, classification_parser
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.classification.recipe import Classification, classification_parser
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import doors
 
 EVERY = sorted((doors.ROOT / "configs").rglob("*.yaml"))
-CLASSIFICATION = [path for path in EVERY if "fewshot_sla.objectives.classification" in path.read_text()]
+CLASSIFICATION = [path for path in EVERY if "fewshot_sla.classification." in path.read_text()]
 CONFIGS = [path for path in EVERY if path not in CLASSIFICATION]
 PUBLISHED = [path for path in CONFIGS if "ResNet12" in path.read_text()]
 SMALL = [

@@ -8,16 +8,16 @@ import torch
 import yaml
 
 from episodes.datasets import Glyphs
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.metrics import read_metrics
-from fewshot_sla.engine.results import read_outcomes, read_results
-from fewshot_sla.engine.run_folder import RunFolder
-from fewshot_sla.engine.trained import load_trained
+from fewshot_sla.meta.results import read_outcomes, read_results
+from fewshot_sla.meta.trained import load_trained
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import doors
 
-SLA = "--objective=fewshot_sla.objectives.SLA"
-PLAIN = "--objective=fewshot_sla.objectives.Plain"
-DA = "--objective=fewshot_sla.objectives.DA"
+SLA = "--objective=fewshot_sla.meta.SLA"
+PLAIN = "--objective=fewshot_sla.meta.Plain"
+DA = "--objective=fewshot_sla.meta.DA"
 ROTATION = "--objective.transformations=episodes.Rotation"
 
 
@@ -201,7 +201,7 @@ def test_what_makes_it_faster_trains_the_same(tmp_path: Path, option: str, toler
 
 
 def test_augmentation_is_drawn_anew_each_step_and_only_in_training(tmp_path: Path) -> None:
-    augmented = ("--augmentation=episodes.image_augmentation.CropFlipJitter", "--augmentation.padding=2")
+    augmented = ("--augmentation=episodes.images.augmentation.CropFlipJitter", "--augmentation.padding=2")
     assert doors.train(tmp_path / "plain", PLAIN) == 0
     assert doors.train(tmp_path / "a", PLAIN, *augmented) == 0
     assert doors.train(tmp_path / "b", PLAIN, *augmented) == 0

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from fewshot_sla import plot, test, train
-from fewshot_sla.engine.door import run_door
+from fewshot_sla.cli.door import run_door
 from tests.integration import doors
 
 TINY = (
@@ -18,7 +18,7 @@ TINY = (
     "--accelerator=cpu",
 )
 OBJECTIVES = {
-    "baseline": ("--objective=fewshot_sla.objectives.classification.Baseline",),
+    "baseline": ("--objective=fewshot_sla.classification.Baseline",),
     "sla": (),
 }
 

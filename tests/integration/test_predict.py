@@ -14,11 +14,11 @@ from PIL import Image
 
 from examples import letters, measure_predictions, own_pictures
 from fewshot_sla import predict
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.door import run_door
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.prediction import files as prediction_files
 from fewshot_sla.prediction.classifier import FewShotClassifier
-from fewshot_sla.reporting import prediction_files
-from fewshot_sla.reporting.prediction_tables import MEANING, MOST_ROWS
+from fewshot_sla.prediction.tables import MEANING, MOST_ROWS
+from fewshot_sla.runs import checkpoint
 from tests.integration import doors
 from tests.tiny import TinyImages
 

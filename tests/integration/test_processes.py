@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_sla.engine import checkpoint
-from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import doors
 
 LONG = (*doors.TINY, "--loop.steps=60", "--loop.validate_every=10", "--loop.log_every=2", "--loop.checkpoint_every=4")
-SLA = ("--objective=fewshot_sla.objectives.SLA", "--objective.transformations=episodes.Rotation")
+SLA = ("--objective=fewshot_sla.meta.SLA", "--objective.transformations=episodes.Rotation")
 
 
 @pytest.fixture(scope="module")

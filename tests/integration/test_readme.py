@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 
-from fewshot_sla.engine import configuration
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.meta_recipe import MetaTraining, recipe_parser
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.meta.recipe import MetaTraining, recipe_parser
 from tests.integration import doors
 
 README = (doors.ROOT / "README.md").read_text()

@@ -19,8 +19,8 @@ import yaml
 from PIL import Image
 
 from episodes.datasets import CIFARFS, FC100, MiniImageNet, Omniglot, StoredSource
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.engine.metrics import read_metrics
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.runs.metrics import read_metrics
 from tests.episodes.datasets.layouts import (
     CIFAR_LAYOUTS,
     MINI_IMAGENET_LAYOUTS,
@@ -196,7 +196,7 @@ def test_a_folder_of_ones_own_images(own_images: Path, scratch: Path, tmp_path: 
         f"--data.root={own_images}",
         "--data.image_size=32",
         f"--data.cache_dir={scratch / 'cache'}",
-        "--augmentation=episodes.image_augmentation.CropFlipJitter",
+        "--augmentation=episodes.images.augmentation.CropFlipJitter",
         "--learner.backbone.in_channels=3",
         "--learner.backbone.channels=8",
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fewshot_sla import test, train
-from fewshot_sla.engine.door import run_door
-from tests.episodes.photographs import write_photographs
+from fewshot_sla.cli.door import run_door
+from tests.episodes.images.photographs import write_photographs
 from tests.integration import doors
 
 
@@ -17,7 +17,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train_on(root: Path, folder: Path, *arguments: str, steps: int = 4) -> int:
     options = (
-        "--data=episodes.datasets.streamed_folders.StreamedFolders",
+        "--data=episodes.datasets.StreamedFolders",
         f"--data.root={root}",
         "--data.image_size=32",
         "--objective=SLA",
@@ -64,7 +64,11 @@ def test_a_broken_photograph_ends_the_training_in_one_line(tmp_path: Path, capsy
 
 
 def test_few_shot_learning_refuses_them(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--data=episodes.datasets.streamed_folders.StreamedFolders", f"--data.root={root}", "--accelerator=cpu"]
+    options = [
+        "--data=episodes.datasets.StreamedFolders",
+        f"--data.root={root}",
+        "--accelerator=cpu",
+    ]
     assert run_door(doors.meta_train.main, [*options, f"--run_folder={tmp_path / 'run'}"]) == 2
     assert "error: zoo: the images of StreamedFolders are read while they are trained on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

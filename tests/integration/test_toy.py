@@ -8,8 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from fewshot_sla import toy
-from fewshot_sla.engine.door import run_door
-from fewshot_sla.evaluation.toy_experiment import METHODS, TRANSFORMATION
+from fewshot_sla.cli.door import run_door
+from fewshot_sla.paper.toy_experiment import METHODS, TRANSFORMATION
 from tests.integration import doors
 
 PAIRS = [["1", "9"], ["4", "9"], ["6", "9"]]

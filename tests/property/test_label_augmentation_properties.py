@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from episodes import EpisodeBatch, Rotation, Subset, named_transformations
-from episodes.label_augmentation import add_views, joint_labelling, repeated_labelling
 from episodes.labels import flatten_pairs, joint_label, split_joint_label, unflatten_pairs
 from episodes.transformations import NAMED_SETS
-from fewshot_sla.objectives.aggregation import aggregated_inference, conditional_logits, single_inference
+from episodes.views import add_views, joint_labelling, repeated_labelling
+from fewshot_sla.inference.aggregation import aggregated_inference, conditional_logits, single_inference
 
 counts = st.integers(1, 8)
 seeds = st.integers(0, 2**32 - 1)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.datasets.cifar_layouts import CLASSES
-from episodes.datasets.class_lists import class_list
+from episodes.datasets.layouts.cifar import CLASSES
+from episodes.datasets.layouts.class_lists import class_list
 
 Images = dict[str, NDArray[np.uint8]]  # class of CIFAR-100 -> [n, 32, 32, 3]
 Sample = dict[str, dict[str, list[Path]]]  # split of mini-ImageNet -> WordNet number -> files of 84 x 84

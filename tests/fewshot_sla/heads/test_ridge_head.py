@@ -9,8 +9,8 @@ from episodes.errors import UserError
 from fewshot_sla.heads import RidgeHead
 from fewshot_sla.heads.base import one_hot
 from fewshot_sla.heads.ridge import ridge_logits
-from fewshot_sla.solvers.dense_qp import solve_dense_qp
 from fewshot_sla.solvers.errors import NonFiniteInputError
+from fewshot_sla.solvers.qp.dense import solve_dense_qp
 
 
 def problem(dimension: int) -> tuple[Tensor, Tensor, Tensor, int]:

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from episodes import EpisodeBatch, Identity, LabelledImages, Normalization, Rotation, Transformations
 from fewshot_sla.backbones import Conv4
-from fewshot_sla.engine.randomness import seeded
 from fewshot_sla.heads import Head, ProtoNetHead
-from fewshot_sla.learners import EmbeddingLearner
-from fewshot_sla.objectives import DA, SLA, Plain
-from fewshot_sla.objectives.episodic import EpisodeObjective
+from fewshot_sla.meta import DA, SLA, Plain
+from fewshot_sla.meta.learners import EmbeddingLearner
+from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.training.randomness import seeded
 from tests.tiny import TinyImages
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from episodes import Normalization, UserError
-from fewshot_sla.objectives import Plain
+from fewshot_sla.meta import Plain
 from fewshot_sla.prediction.export import export_backbone
 from fewshot_sla.prediction.load import load_backbone
 from fewshot_sla.prediction.model import PredictionModel

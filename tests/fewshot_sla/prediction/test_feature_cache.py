@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from episodes import Rotation
-from fewshot_sla.objectives import SLA, Plain
+from fewshot_sla.meta import SLA, Plain
 from fewshot_sla.prediction.feature_cache import FeatureCache, content_key
 from fewshot_sla.prediction.model import PredictionModel
 from tests.fewshot_sla.prediction import small

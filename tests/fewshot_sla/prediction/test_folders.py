@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.datasets.image_files import MOST_PIXELS, BrokenImageError, read_image
 from episodes.errors import UserError
+from episodes.images.reading import MOST_PIXELS, BrokenImageError, read_image
 from fewshot_sla.prediction import folders
 from fewshot_sla.prediction.folders import query_files, read_pictures, same_files, support_files
 from fewshot_sla.prediction.pictures import Format

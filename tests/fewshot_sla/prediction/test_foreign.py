@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from episodes.errors import UserError
-from fewshot_sla.engine.randomness import seeded
 from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone, find_module
 from fewshot_sla.prediction.load import load_backbone
+from fewshot_sla.training.randomness import seeded
 from tests.fewshot_sla.prediction.networks import Maps, Pair, TimmLike
 
 NETWORKS = "tests.fewshot_sla.prediction.networks"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from scipy import sparse
 
-from episodes.datasets.image_files import BrokenImageError, read_image
 from episodes.errors import UserError
+from episodes.images.reading import BrokenImageError, read_image
 from fewshot_sla.prediction.pictures import Format, exchange, is_negative, make_picture, make_pictures
 
 RNG = np.random.default_rng(0)

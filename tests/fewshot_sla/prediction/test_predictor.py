@@ -6,8 +6,8 @@ import torch
 
 from episodes import ColorPermutation, Normalization, Rotation, UserError
 from fewshot_sla.heads import RidgeHead
-from fewshot_sla.learners import MAML
-from fewshot_sla.objectives import SLA, Plain
+from fewshot_sla.meta import SLA, Plain
+from fewshot_sla.meta.learners import MAML
 from fewshot_sla.prediction import predictor as module
 from fewshot_sla.prediction.load import adapt, device_called, load_backbone
 from fewshot_sla.prediction.model import PredictionModel, from_backbone

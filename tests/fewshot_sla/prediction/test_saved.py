@@ -11,15 +11,15 @@ from safetensors import safe_open
 from torch import nn
 
 from episodes import ColorPermutation, Composition, Identity, Normalization, Rotation, Subset, UserError
-from fewshot_sla.engine.checkpoint import load_checkpoint, save_checkpoint
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
-from fewshot_sla.learners import MAML
-from fewshot_sla.objectives import DA, SLA, Plain
+from fewshot_sla.meta import DA, SLA, Plain
+from fewshot_sla.meta.learners import MAML
 from fewshot_sla.prediction.describe import describe
 from fewshot_sla.prediction.load import adapt, load_backbone
 from fewshot_sla.prediction.model import PredictionModel
 from fewshot_sla.prediction.predictor import Predictor, make_predictor
 from fewshot_sla.prediction.saved import load_predictor, save_predictor
+from fewshot_sla.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.fewshot_sla.prediction import small
 from tests.fewshot_sla.prediction.networks import TimmLike
 
@@ -57,7 +57,7 @@ def described(model: PredictionModel) -> PredictionModel:
     backbone = {"class_path": "fewshot_sla.backbones.Conv4", "init_args": {"in_channels": 1, "channels": 8}}
     head = {"class_path": "fewshot_sla.heads.ProtoNetHead"}
     learner = {
-        "class_path": "fewshot_sla.learners.EmbeddingLearner",
+        "class_path": "fewshot_sla.meta.EmbeddingLearner",
         "init_args": {"backbone": backbone, "head": head},
     }
     return replace(model, learner_description=learner)
@@ -106,7 +106,7 @@ def test_labels_may_be_numbers_and_the_metadata_are_json(tmp_path: Path) -> None
     assert again.inverted
     with safe_open(path, "np") as file:
         state = json.loads(file.metadata()["state"])
-    assert state["learner"]["class_path"] == "fewshot_sla.learners.EmbeddingLearner"
+    assert state["learner"]["class_path"] == "fewshot_sla.meta.EmbeddingLearner"
     assert state["image_shape"] == [1, 28, 28]
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from episodes import EpisodeSource, EpisodeSpec, Rotation
-from fewshot_sla.evaluation.protocol import predict_episode
 from fewshot_sla.heads import ProtoNetHead, RidgeHead, SVMHead
-from fewshot_sla.objectives import DA, SLA
-from fewshot_sla.objectives.episodic import EpisodeObjective
+from fewshot_sla.meta import DA, SLA
+from fewshot_sla.meta.objectives import EpisodeObjective
+from fewshot_sla.meta.protocol import predict_episode
 from fewshot_sla.prediction.predictor import make_predictor
 from fewshot_sla.prediction.scores import probabilities, score
 from tests.fewshot_sla.prediction import small

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.image import imread
 
 from episodes.errors import UserError
-from fewshot_sla.engine.run_folder import RunFolder
 from fewshot_sla.reporting.pictures import COLORS
-from fewshot_sla.reporting.trained_runs import distinct_names, primary_inference
 from fewshot_sla.reporting.training_curves import draw_training_curves, read_curves, running_mean
-from tests.fewshot_sla.reporting.made_up_runs import OBJECTIVES, made_up_run
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.names import distinct_names, primary_inference
+from tests.fewshot_sla.classification.made_up_runs import OBJECTIVES, made_up_run
 
 METRICS = """step,learning_rate,loss,accuracy,single,aggregated
 10,0.1,2.5,0.25,,
@@ -59,7 +59,7 @@ def test_a_run_is_not_drawn_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_validation_is_of_the_inference_that_chose_the_best(tmp_path: Path) -> None:
     sla = made_up_run(tmp_path / "sla" / "seed0", metrics=METRICS)
     baseline = made_up_run(tmp_path / "base" / "seed0", metrics=METRICS, objective=f"{OBJECTIVES}.Baseline")
-    meta = made_up_run(tmp_path / "meta" / "seed0", metrics=METRICS, objective="fewshot_sla.objectives.SLA")
+    meta = made_up_run(tmp_path / "meta" / "seed0", metrics=METRICS, objective="fewshot_sla.meta.SLA")
     curves = read_curves([sla, baseline, meta], "validation")
     assert [curve.name for curve in curves] == ["sla, aggregated", "base, single", "meta, aggregated"]
     assert [curve.accuracy[1].tolist() for curve in curves] == [[0.6, 0.7], [0.4, 0.5], [0.6, 0.7]]

@@ -1,0 +1,1 @@
+"""Batches of ordinary training, by number, of images in memory or in files."""

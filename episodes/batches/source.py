@@ -1,0 +1,131 @@
+"""BatchSource: numbers of batches in, normalised images and their labels out, on the device of the images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from episodes.batches.sampler import BatchSampler
+from episodes.errors import UserError
+from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.gathering import gather_normalized, sent
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
+
+Images = TypeVar("Images")
+
+
+class ImageBatch(NamedTuple):
+    """Some images and their labels, on one device."""
+
+    images: Tensor  # [B, C, H, W] float32, normalised
+    labels: Tensor  # [B] int64
+
+
+class Batches(ABC, Generic[Images]):
+    """Batches of a split, by number; batch i is always made of the same images.
+
+    Attributes:
+        images: the images of the split, in memory or in files.
+        normalization: of the training images.
+        sampler: which images make up batch i.
+    """
+
+    images: Images
+    normalization: Normalization
+    sampler: BatchSampler
+
+    @property
+    def batches_per_epoch(self) -> float:
+        """How many batches the images fill; not always a whole number."""
+        return self.sampler.batches_per_epoch
+
+    @abstractmethod
+    def batch(
+        self,
+        number: int,  # 0 or more
+    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the device
+        """Batch ``number`` of the endless sequence, augmented."""
+
+    @abstractmethod
+    def in_order(
+        self,
+        numbers: Tensor | None = None,  # [n] int64; by default all images
+        batch_size: int | None = None,  # by default that of training
+    ) -> Iterator[ImageBatch]:
+        """The images with these numbers, in this order and not augmented; the last batch may be smaller.
+
+        No numbers give one empty batch.
+        """
+
+    def close(self) -> None:
+        """End whatever runs beside this process."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BatchSource(Batches[LabelledImages]):
+    """Draws batches from images in memory; augmentation, if any, draws from torch's default generator.
+
+    Args:
+        images: where the images come from; they stay on their device.
+        batch_size: images of a batch (B).
+        seed: which sequence of batches.
+        normalization: of the training images, on the device that images are gathered onto.
+        augmentation: random changes of every image of :meth:`batch`.
+
+    Raises:
+        UserError: if there are no images, or the batch size is not positive.
+    """
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        seed: int,
+        normalization: Normalization,
+        augmentation: ImageAugmentation | None = None,
+    ) -> None:
+        self.images = images
+        self.normalization = normalization
+        self.augmentation = augmentation or NoAugmentation()
+        self._labels = images.labels.to(images.images.device)  # beside the pixels: both are picked by the same numbers
+        try:
+            self.sampler = BatchSampler(len(images), batch_size, seed)
+        except UserError as error:
+            raise UserError(f"{images.name}: {error}") from None
+
+    def batch(
+        self,
+        number: int,  # 0 or more
+    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the target device
+        """Batch ``number`` of the endless sequence, augmented."""
+        return self._gather(self.sampler[number], self.augmentation)
+
+    def in_order(
+        self,
+        numbers: Tensor | None = None,  # [n] int64; by default all images
+        batch_size: int | None = None,  # by default that of training
+    ) -> Iterator[ImageBatch]:
+        """The images with these numbers, in this order and not augmented; the last batch may be smaller."""
+        chosen = torch.arange(len(self.images)) if numbers is None else numbers
+        for part in chosen.split(batch_size or self.sampler.batch_size):
+            yield self._gather(part, NoAugmentation())
+
+    def _gather(
+        self,
+        numbers: Tensor,  # [B] int64
+        augmentation: ImageAugmentation,
+    ) -> ImageBatch:
+        there = sent(numbers, self.images.images.device)
+        labels = sent(self._labels.index_select(0, there), self.images.target)
+        return ImageBatch(gather_normalized(self.images, there, self.normalization, augmentation), labels)

@@ -1,0 +1,183 @@
+"""StreamedBatches: as BatchSource, of images that stay in their files and are read ahead by other processes."""
+
+import itertools
+from collections.abc import Generator, Iterator
+from weakref import finalize
+
+import torch
+from torch import Tensor
+
+from episodes.batches.sampler import BatchSampler
+from episodes.batches.source import Batches, ImageBatch
+from episodes.errors import UserError
+from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.decoding import (
+    Decoder,
+    Item,
+    ordered_items,
+    read_batches,
+    require_torchvision,
+    training_items,
+    usable_workers,
+)
+from episodes.images.files import ImageFiles
+from episodes.images.gathering import normalized_bytes, sent
+from episodes.images.labelled import LabelledImages
+from episodes.images.normalization import Normalization
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SAMPLED_AT_ONCE = 64
+
+
+class StreamedBatches(Batches[ImageFiles]):
+    """Draws batches from image files: random parts of them at the size of the images.
+
+    Which parts: :mod:`episodes.images.random_crops`.
+
+    Batch i is a function of (files, batch size, seed, i), however many workers there are and whatever was read before.
+    Workers read ahead what is expected: batches number, number + stride, number + 2 stride, ... Another number than
+    that is no error, but the workers start again.
+
+    Args:
+        images: the files; batches go to their device.
+        batch_size: images of a batch (B).
+        seed: which sequence of batches, and of parts.
+        normalization: of the training images, on the device of the images.
+        augmentation: further random changes of every image of :meth:`batch`, on its device.
+        stride: distance between the numbers of batches that this process asks for: the number of processes.
+
+    Raises:
+        UserError: if there are no images, the batch size or the stride is not positive, or torchvision is missing.
+    """
+
+    def __init__(
+        self,
+        images: ImageFiles,
+        batch_size: int,
+        seed: int,
+        normalization: Normalization,
+        augmentation: ImageAugmentation | None = None,
+        stride: int = 1,
+    ) -> None:
+        require_torchvision()
+        if stride < 1:
+            raise UserError(f"stride must be at least 1, got {stride}")
+        self.images = images
+        self.normalization = normalization
+        self.augmentation = augmentation or NoAugmentation()
+        self.stride = stride
+        self._decoder = Decoder(images, seed)
+        self._workers = usable_workers(images.reading.workers)
+        self._ahead = _Ahead()
+        # As it holds nothing of this object, the workers end in good order even if this is found to be garbage, when
+        # the queues between them would be taken down before they are told to end.
+        finalize(self, self._ahead.close)
+        try:
+            self.sampler = BatchSampler(len(images), batch_size, seed)
+        except UserError as error:
+            raise UserError(f"{images.name}: {error}") from None
+
+    def batch(
+        self,
+        number: int,  # 0 or more
+    ) -> ImageBatch:  # images [B, 3, S, S] float32 normalised, labels [B] int64, both on the images' device
+        """Batch ``number`` of the endless sequence, augmented.
+
+        Raises:
+            UserError: if a file cannot be read.
+        """
+        chosen = self.sampler[number]
+        if number != self._ahead.number:
+            self._ahead.close()
+            wanted = training_items(_numbered(self.sampler, number, self.stride))
+            self._ahead.batches = self._read(wanted, self._workers)
+        return self._ready(self._ahead.take(number + self.stride), chosen, self.augmentation)
+
+    def in_order(
+        self,
+        numbers: Tensor | None = None,  # [n] int64; by default all images
+        batch_size: int | None = None,  # by default that of training
+    ) -> Iterator[ImageBatch]:
+        """The centres of the images with these numbers, in this order; the last batch may be smaller.
+
+        Raises:
+            UserError: if a file cannot be read.
+        """
+        chosen = torch.arange(len(self.images)) if numbers is None else numbers.cpu()
+        if not len(chosen):
+            yield self._ready(torch.empty(0, *self.images.image_shape, dtype=torch.uint8), chosen, NoAugmentation())
+            return
+        parts = chosen.split(batch_size or self.sampler.batch_size)
+        workers = min(self._workers, len(parts)) if len(parts) > 1 else 0  # not worth their start for one
+        arriving = self._read(ordered_items(parts), workers)
+        for part, pixels in zip(parts, arriving, strict=True):
+            yield self._ready(pixels, part, NoAugmentation())
+
+    def close(self) -> None:
+        """End the workers; a batch that is asked for later starts new ones."""
+        self._ahead.close()
+
+    def _read(self, items: Iterator[list[Item]], workers: int) -> Generator[Tensor]:
+        return read_batches(self._decoder, items, workers, pinned=self.images.target.type == "cuda")
+
+    def _ready(
+        self,
+        pixels: Tensor,  # [B, 3, S, S] uint8
+        numbers: Tensor,  # [B] int64
+        augmentation: ImageAugmentation,
+    ) -> ImageBatch:
+        target = self.images.target
+        images = normalized_bytes(sent(pixels, target), self.normalization, augmentation)
+        return ImageBatch(images, sent(self.images.labels[numbers], target))
+
+
+class _Ahead:
+    """What the workers have ready, or are about to have.
+
+    Attributes:
+        batches: of images, from batch ``number`` on; None if there are no workers.
+        number: of the batch that comes next; -1 if none does.
+    """
+
+    def __init__(self) -> None:
+        self.batches: Generator[Tensor] | None = None
+        self.number = -1
+
+    def take(
+        self,
+        following: int,  # number of the batch after this one
+    ) -> Tensor:  # [B, 3, S, S] uint8
+        """The batch that comes next."""
+        assert self.batches is not None
+        self.number = -1  # if it cannot be had, nothing follows
+        pixels = next(self.batches)
+        self.number = following
+        return pixels
+
+    def close(self) -> None:
+        """End the workers."""
+        if self.batches is not None:
+            self.batches.close()
+        self.batches, self.number = None, -1
+
+
+def _numbered(sampler: BatchSampler, number: int, stride: int) -> Iterator[tuple[Tensor, range]]:
+    """Numbers of images, and their positions in the sequence, of batches number, number + stride, ..."""
+    for k in itertools.count(number, stride):
+        yield sampler[k], sampler.positions(k)
+
+
+def files_normalization(images: ImageFiles) -> Normalization:
+    """Mean and deviation of ImageNet, or of a random sample of the files' centres if ``normalization_sample`` says so.
+
+    Raises:
+        UserError: if a file of the sample cannot be read.
+    """
+    size = min(images.reading.normalization_sample, len(images))
+    if not size:
+        return Normalization(torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION))
+    require_torchvision()
+    sample = BatchSampler(len(images), size, seed=0)[0]
+    items = ordered_items(sample.split(_SAMPLED_AT_ONCE))
+    pixels = torch.cat(list(read_batches(Decoder(images, 0), items, usable_workers(images.reading.workers))))
+    return Normalization.of(LabelledImages(pixels, images.labels[sample], images.class_names, images.name))

@@ -1,0 +1,1 @@
+"""Data sets on disk: downloaded, unpacked, decoded once and mapped ever after."""

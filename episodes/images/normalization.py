@@ -1,0 +1,58 @@
+"""Normalisation by the mean and deviation of the training images; part of a trained model, saved with it."""
+
+import torch
+from torch import Tensor, nn
+
+from episodes.images.labelled import LabelledImages
+
+_CHUNK = 4096  # images converted to float64 at a time
+
+
+class Normalization(nn.Module):
+    """(x - mean) / deviation, channel by channel.
+
+    Args:
+        mean: [C] float32, of pixels between 0 and 1.
+        deviation: [C] float32, positive.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    @classmethod
+    def of(cls, images: LabelledImages) -> "Normalization":
+        """Mean and (population) standard deviation of every channel, over all pixels of all images.
+
+        A channel without variation gets deviation 1, so that it becomes zero and not NaN.
+        """
+        channels = images.image_shape[0]
+        total = torch.zeros(channels, dtype=torch.float64)
+        squares = torch.zeros(channels, dtype=torch.float64)
+        for chunk in images.images.split(_CHUNK):
+            pixels = chunk.to(torch.float64) / 255.0
+            total += pixels.sum(dim=(0, 2, 3)).cpu()
+            squares += pixels.square().sum(dim=(0, 2, 3)).cpu()
+        pixels_per_channel = images.images.numel() / channels
+        mean = total / pixels_per_channel
+        deviation = (squares / pixels_per_channel - mean.square()).clamp_min(0).sqrt()
+        return cls(mean.float(), torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)).float())
+
+    def forward(
+        self,
+        images: Tensor,  # [..., C, H, W] float, 0..1
+    ) -> Tensor:  # [..., C, H, W]
+        """Normalised images."""
+        return (images - self.mean[:, None, None]).div_(self.deviation[:, None, None])
+
+    def of_bytes(
+        self,
+        images: Tensor,  # [..., C, H, W] uint8
+    ) -> Tensor:  # [..., C, H, W] float, of the type of mean and deviation
+        """The same from bytes, in one multiply-add a pixel: ``x / (255 deviation) - mean / deviation``."""
+        scale, shift = 1 / (255 * self.deviation), -self.mean / self.deviation
+        return images.to(scale.dtype).mul_(scale[:, None, None]).add_(shift[:, None, None])

@@ -1,0 +1,1 @@
+"""The command line: options to objects, mistakes to one line, progress, and how a program ends."""

@@ -1,0 +1,35 @@
+"""What every command-line door has in common: one line for an error, and an exit code that says how it ended."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from episodes.errors import UserError
+from fewshot_sla.cli.memory import keep_freed_memory
+from fewshot_sla.solvers.errors import SolverError
+
+OK, USER_ERROR, INTERRUPTED = 0, 2, 130
+
+
+def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Call a door's main function and turn what it raises into an exit code.
+
+    0: done. 2: something the user can mend, said in one line on standard error, without a traceback.
+    130: interrupted. Anything else that is raised is a defect of ours and keeps its traceback.
+
+    Args:
+        main: takes the command-line arguments, returns an exit code.
+        arguments: by default those of this process.
+    """
+    keep_freed_memory()
+    try:
+        return main(sys.argv[1:] if arguments is None else arguments)
+    except (UserError, SolverError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return USER_ERROR
+    except OSError as error:  # a full disk, a folder that may not be written to
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED

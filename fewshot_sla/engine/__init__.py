@@ -1,1 +1,0 @@
-"""The training loop and everything that keeps a run safe: folders, checkpoints, schedules, progress."""

@@ -1,0 +1,1 @@
+"""The paper as data and experiments: published figures, and the toy behind joint labels."""

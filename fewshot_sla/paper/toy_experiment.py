@@ -1,0 +1,229 @@
+"""The experiment behind section 3.2 of the paper: linear classifiers of two digits, with and without joint labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from episodes.errors import UserError
+from episodes.images.labelled import LabelledImages
+from episodes.labels import flatten_pairs, joint_label
+from episodes.transformations import Transformations
+from fewshot_sla.inference.aggregation import aggregated_inference, as_they_are, mean_over_views, single_inference
+
+METHODS = ("baseline", "DA", "DA, all views", "MT", "SLA+SI", "SLA+AG")  # how a digit is told
+TRANSFORMATION = "MT, turn"  # how well MT's other layer tells the transformation of a view
+WEIGHT_DECAY = 1e-4  # as in the paper's larger experiments
+_TOLERANCE, _MOST_ITERATIONS = 1e-6, 20_000
+_PERPLEXITY = 30
+
+
+class LinearClassifier(NamedTuple):
+    """Softmax regression: logits ``x @ weights.T + biases`` of rows x [..., D]."""
+
+    weights: Tensor  # [W, D] float64
+    biases: Tensor  # [W] float64
+
+    def logits(
+        self,
+        rows: Tensor,  # [..., D] float64
+    ) -> Tensor:  # [..., W]
+        """Score of each of the W labels."""
+        return rows @ self.weights.T + self.biases
+
+
+class ToyModels(NamedTuple):
+    """What is trained for one pair of digits: ``label`` is DA's model, and with ``transformation`` MT's.
+
+    MT minimises the sum of two losses over one network. A linear model is nothing but its layers, so no weight is in
+    both losses, and the layer for the class is the one that DA finds.
+    """
+
+    baseline: LinearClassifier
+    label: LinearClassifier
+    transformation: LinearClassifier
+    joint: LinearClassifier
+
+
+def fit_softmax(
+    rows: Tensor,  # [R, D] float64
+    labels: Tensor,  # [R] int64, 0..ways-1, each occurring
+    ways: int,
+    weight_decay: float = WEIGHT_DECAY,
+) -> LinearClassifier:
+    """The one minimum of ``mean cross-entropy + weight_decay / 2 * sum of the squared weights``; biases are free.
+
+    The mean is over all rows, so M views of each image weigh as much against the weight decay as the image alone.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if ways == 1:  # a question with one answer
+        return LinearClassifier(rows.new_zeros(1, rows.shape[1]), rows.new_zeros(1))
+    # For two labels scikit-learn fits w = w_1 - w_0 and decays |w|^2. The best w_1 and w_0 are w/2 and -w/2, for which
+    # the softmax decays half of that; hence the 2.
+    strength = (2 if ways == 2 else 1) / (weight_decay * len(rows))
+    model = LogisticRegression(C=strength, tol=_TOLERANCE, max_iter=_MOST_ITERATIONS)
+    model.fit(rows.numpy(), labels.numpy())
+    weights, biases = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
+    if ways == 2:
+        weights, biases = torch.cat([-weights, weights]) / 2, torch.cat([-biases, biases]) / 2
+    return LinearClassifier(weights, biases)
+
+
+def fit_models(
+    images: Tensor,  # [n, C, H, W] float64
+    labels: Tensor,  # [n] int64, 0..ways-1
+    ways: int,
+    transformations: Transformations,
+    weight_decay: float = WEIGHT_DECAY,
+) -> ToyModels:
+    """Train by label alone, and on all views by label (DA, MT), by transformation (MT), and by both jointly (SLA).
+
+    Lee et al., ICML 2020: MT is equation 1, DA equation 2, SLA equation 3.
+    """
+    m = transformations.m
+    views = _rows(transformations(images), m)  # [n * M, D]
+    label, transformation = torch.broadcast_tensors(labels[:, None], torch.arange(m))  # [n, M]
+    joint = joint_label(label, transformation, m)
+
+    def fit(labels: Tensor, ways: int) -> LinearClassifier:
+        return fit_softmax(views, flatten_pairs(labels, 0), ways, weight_decay)
+
+    return ToyModels(
+        baseline=fit_softmax(images.flatten(1), labels, ways, weight_decay),
+        label=fit(label, ways),
+        transformation=fit(transformation, m),
+        joint=fit(joint, ways * m),
+    )
+
+
+def accuracies(
+    models: ToyModels,
+    images: Tensor,  # [n, C, H, W] float64
+    labels: Tensor,  # [n] int64
+    transformations: Transformations,
+) -> dict[str, float]:
+    """Share of right answers by each of METHODS, and of right transformations by MT's other layer (TRANSFORMATION)."""
+    m = transformations.m
+    rows, views = images.flatten(1), _rows(transformations(images), m)
+    predictions = {
+        "baseline": as_they_are(models.baseline.logits(rows), 1),
+        "DA": models.label.logits(rows),
+        "DA, all views": mean_over_views(models.label.logits(views), m),
+        "MT": models.label.logits(rows),
+        "SLA+SI": single_inference(models.joint.logits(views), m),
+        "SLA+AG": aggregated_inference(models.joint.logits(views), m),
+    }
+    right = {name: _share(logits, labels) for name, logits in predictions.items()}
+    right[TRANSFORMATION] = _share(models.transformation.logits(views), torch.arange(m).repeat(len(images)))
+    return right
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """The accuracies of one pair of digits: for each of METHODS and TRANSFORMATION a fraction a seed."""
+
+    pair: tuple[str, str]
+    test_images: int
+    by_seed: Mapping[str, tuple[float, ...]]
+
+    def mean(self, method: str) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(self.by_seed[method]))
+
+    def deviation(self, method: str) -> float:
+        """Standard deviation over the seeds (with seeds - 1); not a number for a single seed."""
+        values = self.by_seed[method]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def run_pair(
+    train: LabelledImages,
+    test: LabelledImages | None,
+    pair: tuple[str, str],
+    transformations: Transformations,
+    per_class: int,
+    seeds: int,
+    report: Callable[[int], None] = lambda done: None,
+) -> ToyResult:
+    """Fit and test on ``seeds`` random divisions (see :func:`divide`); ``report`` is told how many are done.
+
+    Raises:
+        UserError: as :func:`divide` does.
+    """
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        (images, labels), (test_images, test_labels) = divide(train, test, pair, per_class, seed)
+        models = fit_models(images, labels, len(pair), transformations)
+        for name, value in accuracies(models, test_images, test_labels, transformations).items():
+            found.setdefault(name, []).append(value)
+        report(seed + 1)
+    return ToyResult(pair, len(test_labels), {name: tuple(values) for name, values in found.items()})
+
+
+def divide(
+    train: LabelledImages,
+    test: LabelledImages | None,  # None: the images of train that were not drawn
+    classes: Sequence[str],
+    per_class: int,
+    seed: int,
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:  # images [n, C, H, W] float64 0..1, labels [n], of each part
+    """Draw ``per_class`` training images of each class; which of a class depends on the seed and the class alone.
+
+    Raises:
+        UserError: if there is no such class, or it has too few images.
+    """
+    drawn, rest = [], []
+    for name in classes:
+        own = _members(train, name)
+        left = 1 if test is None else 0
+        if per_class + left > len(own):
+            raise UserError(
+                f"{train.name}: class {name} has {len(own)} images, too few for per_class {per_class}"
+                + (" and at least one to test on" if left else "")
+                + f"; give at most {len(own) - left}"
+            )
+        order = np.random.default_rng((seed, train.class_names.index(name))).permutation(len(own))
+        drawn.append(own[order[:per_class]])
+        rest.append(own[order[per_class:]] if test is None else _members(test, name))
+    return _gathered(train, drawn), _gathered(train if test is None else test, rest)
+
+
+def in_the_plane(
+    images: Tensor,  # [n, C, H, W] float64
+) -> Tensor:  # [n, 2] float64
+    """t-SNE of the pixels (van der Maaten and Hinton, 2008): what looks alike lies together. The same every time."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(_PERPLEXITY, (len(images) - 1) / 3)  # it has to be less than the number of images
+    plane = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(images.flatten(1).numpy())
+    return torch.from_numpy(plane).double()
+
+
+def _rows(
+    views: Tensor,  # [n, M, C, H, W]
+    m: int,
+) -> Tensor:  # [n * M, D]
+    return flatten_pairs(views.flatten(2), 0)
+
+
+def _share(
+    logits: Tensor,  # [n, W]
+    labels: Tensor,  # [n] int64
+) -> float:
+    return float((logits.argmax(dim=-1) == labels).double().mean())
+
+
+def _members(images: LabelledImages, name: str) -> Tensor:  # [n] int64, numbers of the images of a class
+    if name not in images.class_names:
+        raise UserError(f"{images.name}: there is no class {name!r}; the classes are {', '.join(images.class_names)}")
+    return torch.nonzero(images.labels == images.class_names.index(name)).flatten()
+
+
+def _gathered(images: LabelledImages, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The images of some classes, and labels 0, 1, ... in the order of the classes."""
+    labels = torch.cat([torch.full((len(part),), label) for label, part in enumerate(parts)])
+    return images.gather(torch.cat(list(parts))).double(), labels

@@ -1,0 +1,1 @@
+"""The generic dense quadratic program, batched and differentiable."""

@@ -1,0 +1,1 @@
+"""The dual of the multi-class support vector machine, solved by its structure."""

@@ -1,0 +1,114 @@
+"""What the doors of all kinds of training have in common: options to a recipe, a run that is new or resumed."""
+
+import sys
+from argparse import ArgumentError
+from argparse import ArgumentParser as PlainParser
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from episodes.errors import UserError
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import INTERRUPTED, OK
+from fewshot_sla.runs.folder import OtherRunError, RunFolder
+from fewshot_sla.training.randomness import seeded
+from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.signals import Interrupted
+
+
+class TrainAndReport(Protocol):
+    """Trains by a recipe and writes the report; its heavy imports come after the command line is known to be good."""
+
+    def __call__(
+        self,
+        recipe: Any,
+        hardware: Hardware,
+        folder: RunFolder,
+        config: str,  # contents of config.yaml
+        configuration: dict[str, Any],  # the same as plain containers
+        *,
+        resuming: bool,
+    ) -> None:
+        """Raises whatever training raises."""
+
+
+def run_training(
+    program: str,
+    parser: ArgumentParser,
+    recipe: type,
+    train: TrainAndReport,
+    arguments: Sequence[str],
+) -> int:
+    """Parse, check, train, report; the exit code.
+
+    Args:
+        program: name of the door, for instance ``"meta_train"``.
+        parser: its command line.
+        recipe: dataclass of the recipe.
+        train: does the work.
+        arguments: of the command line.
+
+    Raises:
+        UserError: if the command line, or anything that it describes, is wrong.
+    """
+    options = configuration.parse(parser, _with_config_of_run(parser, arguments))
+    folder = RunFolder(options.run_folder)
+    resolved = _resolved(parser, options)
+    resuming = options.resume and folder.holds_run
+    if resuming and not folder.last.exists():
+        raise UserError(f"{folder.last}: the checkpoint to resume from is gone; start anew in another --run_folder")
+    if resuming:
+        _check_same_recipe(folder, resolved)
+    with seeded(options.seed):  # initial weights
+        made = configuration.instantiate(parser, options, recipe)
+    hardware: Hardware = configuration.instantiate(parser, options, Hardware)
+    header = f"# python -m fewshot_sla.{program} --config {folder.config}\n"
+    config = header + yaml.safe_dump(resolved, sort_keys=False)
+    try:
+        train(made, hardware, folder, config, resolved, resuming=resuming)
+    except Interrupted as interrupted:
+        again = f"python -m fewshot_sla.{program} --resume --run_folder {folder.path}"
+        sys.stderr.write(f"{interrupted}; continue with: {again}\n")
+        return INTERRUPTED
+    return OK
+
+
+def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The arguments, behind the run's own config.yaml if a run is to be resumed and no other is named.
+
+    It comes first so that the other arguments are understood by what it says: which options there are depends on it.
+    """
+    peek = PlainParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--run_folder", default=parser.get_default("run_folder"))
+    peek.add_argument("--resume", action="store_true")
+    peek.add_argument("--config")
+    try:
+        found, rest = peek.parse_known_args(list(arguments))
+    except ArgumentError:  # the parser itself will say what is wrong
+        return list(arguments)
+    if not found.resume or found.config is not None or {"-h", "--help"} & set(rest):
+        return list(arguments)
+    folder = RunFolder(found.run_folder)
+    folder.require()
+    return ["--config", str(folder.config), *arguments]
+
+
+def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
+    """The whole configuration as plain containers, without what is only a wish of this command."""
+    resolved = yaml.safe_load(parser.dump(options))
+    resolved.pop("resume", None)
+    return resolved
+
+
+def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
+    """A run is resumed by the recipe it began with; only how long, how often and on what may change."""
+    free = {"run_folder", "loop", *Hardware.__dataclass_fields__}
+    began = yaml.safe_load(folder.config.read_text())
+    for key in asked:
+        if key not in free and began.get(key) != asked[key]:
+            raise OtherRunError(
+                f"{folder.path}: the run began with another {key!r}; resume it without --config and --{key}, "
+                "or start anew in another --run_folder"
+            )

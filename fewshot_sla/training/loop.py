@@ -1,0 +1,203 @@
+"""The training loop: one for every kind of training; what a step is, is the task's business."""
+
+import math
+import time
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from episodes.errors import UserError
+from fewshot_sla.backbones.step_schedule import set_training_step
+from fewshot_sla.cli.progress import Progress
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.metrics import MetricsLog
+from fewshot_sla.solvers.errors import SolverError
+from fewshot_sla.training.processes import share_buffers
+from fewshot_sla.training.randomness import seeded
+from fewshot_sla.training.recipe import LoopSettings
+from fewshot_sla.training.signals import Interrupted, stop_on_signals
+from fewshot_sla.training.state import TrainingState
+
+
+class Outcome(NamedTuple):
+    """What one forward pass of a training step came to."""
+
+    loss: Tensor  # scalar, mean over what this pass holds
+    accuracy: Tensor  # scalar, share of right answers, 0..1
+
+
+class TrainingTask(Protocol):
+    """What is trained: how a step is computed and how the model is validated."""
+
+    passes: int  # forward and backward passes of a step, on this process; their losses are averaged
+    score: str  # which of the validation figures chooses the best checkpoint; "": the last one is kept as the best
+
+    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+        """Loss and accuracy of pass ``number`` of a step, counted over all processes."""
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Validation figures by name, larger is better, the same on every process."""
+
+
+class Loop:
+    """Trains a task from wherever its state stands to the last step.
+
+    Writes ``last`` and ``best`` checkpoints and metrics as it goes. Step s is a function of the state before it and of
+    (seed, s), so a resumed run repeats the uninterrupted one.
+
+    Args:
+        fabric: device, precision and processes.
+        task: what a step and a validation are.
+        state: where training stands; changed in place.
+        settings: how long, how often.
+        folder: where files go; only the first process writes.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        task: TrainingTask,
+        state: TrainingState,
+        settings: LoopSettings,
+        folder: RunFolder,
+        seed: int,
+    ) -> None:
+        self._fabric, self._task, self._state = fabric, task, state
+        self._settings, self._folder, self._seed = settings, folder, seed
+        self._writes = fabric.is_global_zero
+        self._unseen: list[Tensor] = []  # [loss, accuracy] of the last steps, still on the device
+
+    def run(self, progress: Progress) -> None:
+        """Train to the end.
+
+        Raises:
+            UserError: if the loss is no longer finite; says at which step, and names the last good checkpoint.
+            Interrupted: after SIGINT or SIGTERM; the run can be resumed.
+        """
+        state, settings = self._state, self._settings
+        log = MetricsLog(self._folder.metrics, state.step or -1) if self._writes else None
+        began = time.monotonic() - state.seconds
+        with ExitStack() as stack:
+            if log:
+                stack.callback(log.close)  # however training ends
+            stop = stack.enter_context(stop_on_signals())
+            while state.step < settings.steps:
+                self._unseen.append(self._step())
+                state.step += 1
+                validating = state.step == settings.steps or _is_multiple(state.step, settings.validate_every)
+                logging = validating or _is_multiple(state.step, settings.log_every)
+                stopping = self._agree(stop.made, meeting=logging)
+                if logging:
+                    row = self._row() | (self._validate() if validating else {})
+                    if log:
+                        log.add(state.step, row)
+                    progress.update(state.step, settings.steps, _in_words(row))
+                if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
+                    state.seconds = time.monotonic() - began
+                    self._save()
+                if stopping and state.step < settings.steps:
+                    raise Interrupted(f"stopped after step {state.step} of {settings.steps}")
+
+    def _step(self) -> Tensor:  # [2]: loss, accuracy
+        """One step of the optimiser on the mean loss of all passes."""
+        fabric, task, state = self._fabric, self._task, self._state
+        state.model.train()
+        set_training_step(state.plain_model, state.step)
+        state.optimizer.zero_grad(set_to_none=True)
+        outcomes = []
+        for number in range(task.passes):
+            place = number * fabric.world_size + fabric.global_rank  # of this pass among those of all processes
+            with (
+                seeded(self._seed, state.step, place, device=fabric.device),
+                fabric.no_backward_sync(state.model, enabled=number < task.passes - 1),
+            ):
+                outcome = self._outcome(place)
+                fabric.backward(outcome.loss / task.passes)
+            outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]))
+        state.optimizer.step()
+        if state.scheduler:
+            state.scheduler.step()
+        return torch.stack(outcomes).mean(dim=0)
+
+    def _outcome(self, place: int) -> Outcome:
+        try:
+            return self._task.outcome(self._state.model, self._state.step, place)
+        except SolverError as error:
+            raise UserError(f"step {self._state.step}: {error}; {self._last_good()}") from error
+
+    def _look(self) -> None:
+        """Fetch the unseen figures from the device; stop if one is not finite.
+
+        Done now and then and not at every step, so that the device is not waited for.
+        """
+        if not self._unseen:
+            return
+        figures = self._fabric.all_reduce(torch.stack(self._unseen), reduce_op="mean")
+        for number, values in enumerate(torch.as_tensor(figures).tolist()):
+            if not math.isfinite(values[0]):
+                raise self._diverged(self._state.step - len(self._unseen) + number)
+            self._state.window.append(values)
+        self._unseen = []
+
+    def _row(self) -> dict[str, float]:
+        """Means since the last row, and the learning rate from here on."""
+        self._look()
+        state = self._state
+        losses, accuracies = zip(*state.window, strict=True)
+        state.window = []
+        return {
+            "learning_rate": float(state.optimizer.param_groups[0]["lr"]),
+            "loss": sum(losses) / len(losses),
+            "accuracy": sum(accuracies) / len(accuracies),
+        }
+
+    def _validate(self) -> dict[str, float]:
+        """Validate, and keep the weights if they are the best so far."""
+        share_buffers(self._fabric, self._state.plain_model)
+        figures = self._task.validate(self._state.plain_model)
+        best = self._state.best
+        if not best or not self._task.score or figures[self._task.score] > best[self._task.score]:
+            self._state.best = {**figures, "step": self._state.step}
+            if self._writes:
+                contents = {**self._state.identity, "best": self._state.best}
+                checkpoint.save_checkpoint(self._folder.best, self._state.weights(), contents)
+        return figures
+
+    def _save(self) -> None:
+        """Write the checkpoint to resume from, unless it would be of no use."""
+        self._look()
+        if not self._state.is_finite():
+            raise self._diverged(self._state.step - 1)
+        if self._writes:
+            self._state.save(self._folder)
+
+    def _agree(self, wish: bool, *, meeting: bool) -> bool:
+        """Whether any process wants to stop; several processes only ask one another where they meet anyway."""
+        if self._fabric.world_size == 1:
+            return wish
+        if not meeting:
+            return False
+        wishes = self._fabric.all_reduce(torch.tensor(float(wish), device=self._fabric.device), reduce_op="sum")
+        return bool(torch.as_tensor(wishes) > 0)
+
+    def _diverged(self, step: int) -> UserError:
+        return UserError(
+            f"the loss is not finite at step {step}; {self._last_good()}; a smaller learning rate may help"
+        )
+
+    def _last_good(self) -> str:
+        last = self._folder.last
+        return f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
+
+
+def _is_multiple(step: int, period: int) -> bool:
+    return period > 0 and step % period == 0
+
+
+def _in_words(row: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in row.items())

@@ -1,0 +1,128 @@
+"""What every recipe of a training has: how long it goes on, and the hardware it runs on."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from episodes.errors import UserError
+from episodes.images.placement import Placement
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class LoopSettings:
+    """How long training goes on, and how often it looks up.
+
+    Args:
+        steps: steps of the optimiser in all.
+        validate_every: steps between validations; the last step is always followed by one.
+        log_every: steps between rows of metrics.csv; a non-finite loss is found out there.
+        checkpoint_every: steps between checkpoints to resume from; 0 means at every validation.
+    """
+
+    steps: int = 600
+    validate_every: int = 200
+    log_every: int = 20
+    checkpoint_every: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be counted to."""
+        for name in ("steps", "validate_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"loop.{name} must be at least 1, got {getattr(self, name)}")
+        if self.checkpoint_every < 0:
+            raise UserError(f"loop.checkpoint_every must not be negative, got {self.checkpoint_every}")
+
+
+class Recipe(Protocol):
+    """What the recipes of all kinds of training have in common; each is a dataclass of its own, read from YAML.
+
+    Attributes:
+        loop: how long to train, and how often to look up.
+        seed: fixes initial weights, batches and everything random in training.
+    """
+
+    loop: LoopSettings
+    seed: int
+
+    @property
+    def optimizer(self) -> Callable[[Iterable], Optimizer]:
+        """Makes the optimiser of the weights."""
+
+    @property
+    def schedule(self) -> Callable[[Optimizer], LRScheduler]:
+        """Makes its learning-rate schedule, counted in steps."""
+
+
+@dataclass
+class Hardware:
+    """What to run on; does not sway the result beyond rounding.
+
+    Args:
+        accelerator: "auto", "cpu", "cuda" or "mps".
+        devices: number of devices, and so of processes, on this machine.
+        num_nodes: number of machines.
+        strategy: how processes work together: "auto", "ddp", ...
+        precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
+        channels_last: keep weights in the memory order that convolutions are fastest in.
+        compile: compile the backbone (the whole model, if it has none) with torch.compile; pays in long runs.
+        placement: where the bytes of the data set live: "device", "pinned" (this process's memory), "mmap" (the
+            file), or "auto", the first of these for which there is room.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: bool = True
+    compile: bool = False
+    placement: Placement = "auto"
+
+    def fabric(self) -> "Fabric":
+        """Fabric for this hardware, not launched yet.
+
+        Raises:
+            UserError: if the machine does not have it.
+        """
+        from lightning_fabric import Fabric  # takes seconds to import, and --help does not need it
+
+        try:
+            fabric = Fabric(
+                accelerator=self.accelerator,
+                devices=self.devices,
+                num_nodes=self.num_nodes,
+                strategy=self.strategy,
+                precision=self.precision,
+            )
+        except (TypeError, ValueError, RuntimeError, ImportError) as error:
+            raise UserError(f"this machine cannot run with the accelerator asked for: {error}") from error
+        most = max(2, os.cpu_count() or 1)
+        if fabric.device.type == "cpu" and self.devices > most:  # Fabric would start them all
+            raise UserError(f"devices must be at most {most} on this machine's CPU, got {self.devices}")
+        return fabric
+
+    def prepare(self, model: nn.Module) -> None:
+        """Memory format and compilation, in place; names and values of the weights stay as they are."""
+        model.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+        if self.compile:
+            getattr(model, "backbone", model).compile()
+
+
+def add_run_options(parser: ArgumentParser, run_folder: str) -> None:
+    """The options of every training that are no part of its recipe: where its files go, and whether to go on."""
+    parser.add_argument("--run_folder", type=str, default=run_folder, help="Folder that all files of the run go to.")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="Continue the run in the run folder, without --config by its own config.yaml; start one if there is none.",
+    )

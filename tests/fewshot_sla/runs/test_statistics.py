@@ -1,0 +1,109 @@
+"""Intervals and paired tests against SciPy's own, and the class level against a loop."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fewshot_sla.runs.statistics import PairedDifference, interval_half_width, paired_difference
+
+Q = 15
+
+
+def outcomes(episodes: int, ways: int = 5, classes: int = 20, seed: int = 0) -> tuple[np.ndarray, ...]:
+    generator = np.random.default_rng(seed)
+    chosen = np.stack([generator.permutation(classes)[:ways] for _ in range(episodes)])
+    difficulty = generator.uniform(0.3, 0.9, classes)[chosen]
+    a = generator.binomial(Q, difficulty)
+    b = generator.binomial(Q, np.minimum(difficulty + 0.03, 1))
+    return a, b, chosen
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 1000])
+def test_the_interval_is_scipys_t_interval(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.7, 0.1, n)
+    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert interval_half_width(values) == pytest.approx((high - low) / 2, rel=1e-10)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    samples = generator.normal(0.5, 0.1, (4000, 5))
+    covered = sum(abs(row.mean() - 0.5) <= interval_half_width(row) for row in samples)
+    assert stats.binomtest(int(covered), 4000, 0.95).pvalue > 1e-4
+
+
+def test_one_value_has_no_interval_and_equal_ones_have_none_to_speak_of() -> None:
+    assert math.isnan(interval_half_width(np.array([0.5])))
+    assert interval_half_width(np.full(10, 0.5)) == 0
+
+
+@pytest.mark.parametrize("episodes", [3, 30, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_paired_test_over_episodes_is_scipys(episodes: int, seed: int) -> None:
+    a, b, classes = outcomes(episodes, seed=seed)
+    accuracies_a, accuracies_b = a.mean(axis=1) / Q, b.mean(axis=1) / Q
+    expected = stats.ttest_rel(accuracies_b, accuracies_a)
+    low, high = expected.confidence_interval(0.95)
+    found = paired_difference(a, b, classes, Q)
+    assert found.difference == pytest.approx(accuracies_b.mean() - accuracies_a.mean())
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.ci95 == pytest.approx((high - low) / 2)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_the_test_over_classes_is_that_of_a_loop(names: bool) -> None:
+    a, b, classes = outcomes(100)
+    if names:
+        classes = np.array([f"class {number}" for number in range(20)])[classes]
+    differences = []
+    for c in sorted(set(classes.flatten().tolist())):
+        own = [(b[e, y] - a[e, y]) / Q for e in range(len(a)) for y in range(a.shape[1]) if classes[e, y] == c]
+        differences.append(sum(own) / len(own))
+    expected = stats.ttest_1samp(differences, 0)
+    low, high = expected.confidence_interval(0.95)
+    found = paired_difference(a, b, classes, Q)
+    assert found.classes == len(differences) == 20
+    assert found.class_p_value == pytest.approx(expected.pvalue)
+    assert found.class_ci95 == pytest.approx((high - low) / 2)
+
+
+def test_changing_sides_changes_the_sign_only() -> None:
+    a, b, classes = outcomes(50)
+    there, back = paired_difference(a, b, classes, Q), paired_difference(b, a, classes, Q)
+    assert back.difference == -there.difference
+    assert (back.ci95, back.p_value, back.class_p_value) == (there.ci95, there.p_value, there.class_p_value)
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    a, _, classes = outcomes(50)
+    assert paired_difference(a, a, classes, Q) == PairedDifference(0, 0, 1, 0, 0, 1, classes=20)
+
+
+def test_a_difference_without_any_spread_is_certain() -> None:
+    a, _, classes = outcomes(50)
+    found = paired_difference(a, a + 1, classes, n_query=1)
+    assert found.difference == 1
+    assert found.ci95 == found.class_ci95 == 0
+    assert found.p_value == found.class_p_value == 0
+
+
+def test_one_episode_allows_no_claim_over_episodes() -> None:
+    a, b, classes = outcomes(1)
+    found = paired_difference(a, b, classes, Q)
+    assert found.difference == pytest.approx((b - a).mean() / Q)
+    assert math.isnan(found.ci95)
+    assert math.isnan(found.p_value)
+    assert found.classes == 5  # but over its five classes it does
+    assert found.class_p_value == pytest.approx(stats.ttest_1samp((b - a)[0] / Q, 0).pvalue)
+
+
+def test_differences_that_cancel_leave_no_rounding_behind() -> None:
+    """Sevenths do not sum exactly: a rest of 1e-17 in each class or episode would get a p-value of its own."""
+    differences = np.array([[1, 2, 3, -6], [-6, 3, 1, 2], [2, -6, 3, 1], [3, 1, -7, 3]])
+    assert not differences.sum(axis=0).any()  # nothing is left of any class,
+    assert not differences.sum(axis=1).any()  # nor of any episode
+    correct, classes = np.full((4, 4), 7), np.tile(np.arange(4), (4, 1))
+    found = paired_difference(correct, correct + differences, classes, n_query=7)
+    assert found == PairedDifference(0, 0, 1, 0, 0, 1, classes=4)

@@ -1,0 +1,252 @@
+"""The loop with a task of a few numbers: what it writes, when it stops, and that stopping changes nothing."""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from episodes.errors import UserError
+from fewshot_sla.cli.progress import SilentProgress
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.solvers.errors import NonFiniteInputError
+from fewshot_sla.training.loop import Loop, Outcome
+from fewshot_sla.training.recipe import LoopSettings
+from fewshot_sla.training.schedules import PiecewiseConstant
+from fewshot_sla.training.signals import Interrupted
+from fewshot_sla.training.state import TrainingState
+
+PIECEWISE = partial(PiecewiseConstant, milestones=[5, 11], factors=[0.5, 0.1])
+
+
+class Regression:
+    """Noisy linear regression with dropout: as random as training gets."""
+
+    score = "score"
+
+    def __init__(self, passes: int = 2, at_step: dict | None = None, scores: list[float] | None = None) -> None:
+        self.passes = passes
+        self.at_step = at_step or {}
+        self.scores = scores
+
+    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+        if step in self.at_step:
+            self.at_step[step](model)
+        inputs = torch.randn(4, 3)  # from the seeded default generator
+        loss = (model(inputs) - inputs.sum(dim=1, keepdim=True)).square().mean()
+        return Outcome(loss, torch.tensor(0.5))
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        if self.scores:
+            return {"score": self.scores.pop(0)}
+        return {"score": -float(next(model.parameters()).detach().norm())}
+
+
+def make_state(fabric: Fabric, schedule: Callable[[torch.optim.Optimizer], LRScheduler]) -> TrainingState:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    wrapped, _ = fabric.setup(model, optimizer)
+    return TrainingState(wrapped, model, optimizer, schedule(optimizer), {"extra": torch.ones(1)}, {"who": "test"})
+
+
+def run(
+    path: Path,
+    task: Regression | None = None,
+    *,
+    resume: bool = False,
+    steps: int = 17,
+    schedule: Callable[[torch.optim.Optimizer], LRScheduler] = PIECEWISE,
+    **settings: int,
+) -> TrainingState:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    state, folder = make_state(fabric, schedule), RunFolder(path)
+    if resume:
+        state.restore(folder)
+    chosen = LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings})
+    Loop(fabric, task or Regression(), state, chosen, folder, seed=3).run(SilentProgress())
+    return state
+
+
+def weights_of(path: Path, name: str = "last.safetensors") -> dict[str, Tensor]:
+    return checkpoint.load_checkpoint(path / name)[0]
+
+
+def assert_same_tensors(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_what_is_written_and_when(tmp_path: Path) -> None:
+    run(tmp_path)
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [row["step"] for row in rows] == [4, 6, 8, 12, 16, 17]
+    assert [row["step"] for row in rows if "score" in row] == [6, 12, 17]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.05, 0.025, 0.025, 0.005, 0.005, 0.005])
+    _, state = checkpoint.load_checkpoint(tmp_path / "last.safetensors")
+    assert state["step"] == 17
+    assert state["who"] == "test"
+    assert torch.equal(weights_of(tmp_path, "best.safetensors")["extra"], torch.ones(1))
+
+
+@pytest.mark.parametrize("stop_at", range(1, 17))
+def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, stop_at: int) -> None:
+    run(tmp_path / "whole")
+    signal_once = {stop_at - 1: lambda model: os.kill(os.getpid(), signal.SIGTERM)}
+    with pytest.raises(Interrupted, match=f"after step {stop_at} of 17"):
+        run(tmp_path / "parts", Regression(passes=2, at_step=_once(signal_once)))
+    run(tmp_path / "parts", resume=True)
+    assert (tmp_path / "whole/metrics.csv").read_text() == (tmp_path / "parts/metrics.csv").read_text()
+    assert_same_tensors(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    assert_same_tensors(
+        weights_of(tmp_path / "whole", "best.safetensors"), weights_of(tmp_path / "parts", "best.safetensors")
+    )
+
+
+def _once(actions: dict) -> dict:
+    """A second signal would interrupt at once, and outcome() is called once for each pass."""
+    done = set()
+
+    def guard(step: int) -> Callable[[nn.Module], None]:
+        def act(model: nn.Module) -> None:
+            if step not in done:
+                done.add(step)
+                actions[step](model)
+
+        return act
+
+    return {step: guard(step) for step in actions}
+
+
+class Killed(BaseException):
+    """As sudden as a power cut: nothing is saved on the way out."""
+
+
+@pytest.mark.parametrize("kill_at", [7, 11, 14])
+def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, kill_at: int) -> None:
+    def kill(model: nn.Module) -> None:
+        raise Killed
+
+    run(tmp_path / "whole", checkpoint_every=5)
+    with pytest.raises(Killed):
+        run(tmp_path / "parts", Regression(at_step={kill_at: kill}), checkpoint_every=5)
+    run(tmp_path / "parts", resume=True, checkpoint_every=5)
+    assert (tmp_path / "whole/metrics.csv").read_text() == (tmp_path / "parts/metrics.csv").read_text()
+    assert_same_tensors(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+
+
+SCHEDULES = {
+    # Their states hold a Counter with number keys, and other schedulers' states: what JSON would quietly change.
+    "multi-step": partial(lr_scheduler.MultiStepLR, milestones=[5, 9], gamma=0.1),
+    "sequential": lambda optimizer: lr_scheduler.SequentialLR(
+        optimizer,
+        [lr_scheduler.LinearLR(optimizer, total_iters=3), lr_scheduler.MultiStepLR(optimizer, [4, 8], gamma=0.3)],
+        [3],
+    ),
+    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=17),
+    "one-cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.02, total_steps=20),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_any_schedule_resumes(tmp_path: Path, name: str) -> None:
+    def kill(model: nn.Module) -> None:
+        raise Killed
+
+    run(tmp_path / "whole", checkpoint_every=5, schedule=SCHEDULES[name])
+    with pytest.raises(Killed):
+        run(tmp_path / "parts", Regression(at_step={8: kill}), checkpoint_every=5, schedule=SCHEDULES[name])
+    run(tmp_path / "parts", resume=True, checkpoint_every=5, schedule=SCHEDULES[name])
+    assert (tmp_path / "whole/metrics.csv").read_text() == (tmp_path / "parts/metrics.csv").read_text()
+    assert_same_tensors(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+
+
+def test_best_is_the_first_of_the_largest_scores(tmp_path: Path) -> None:
+    state = run(tmp_path, Regression(scores=[0.2, 0.7, 0.7, 0.1]), steps=24)
+    assert state.best == {"score": 0.7, "step": 12}
+    whole = run(tmp_path / "until_12", Regression(scores=[0.2, 0.7]), steps=12)
+    best = weights_of(tmp_path, "best.safetensors")
+    assert_same_tensors(best, whole.weights())
+
+
+@pytest.mark.parametrize("bad_step", [0, 5, 9, 16])
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, bad_step: int
+) -> None:
+    def poison(model: nn.Module) -> None:
+        with torch.no_grad():
+            next(model.parameters()).fill_(float("nan"))
+
+    task = Regression(at_step={bad_step: poison})
+    with pytest.raises(UserError, match=f"not finite at step {bad_step}; ") as caught:
+        run(tmp_path, task, log_every=3, checkpoint_every=4)
+    if bad_step < 4:
+        assert "there is no checkpoint yet" in str(caught.value)
+        assert not (tmp_path / "last.safetensors").exists()
+    else:
+        assert str(tmp_path / "last.safetensors") in str(caught.value)
+        assert all(torch.isfinite(tensor).all() for tensor in weights_of(tmp_path).values())
+
+
+def test_weights_that_an_update_spoils_are_not_saved_as_good(tmp_path: Path) -> None:
+    def explode(model: nn.Module) -> None:
+        next(model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+
+    # The loss of step 7 is finite, its update is not, and a checkpoint is due right after it.
+    with pytest.raises(UserError, match="not finite at step 7"):
+        run(tmp_path, Regression(at_step={7: explode}), checkpoint_every=4, log_every=8)
+    assert checkpoint.load_checkpoint(tmp_path / "last.safetensors")[1]["step"] == 6  # that of the validation
+
+
+def test_a_solver_that_fails_is_reported_with_the_step(tmp_path: Path) -> None:
+    def fail(model: nn.Module) -> None:
+        raise NonFiniteInputError("ridge", "features hold NaN", episodes=(2,), batch=8)
+
+    with pytest.raises(UserError, match="step 5: ridge: episode 2 of 8: features hold NaN; there is no checkpoint yet"):
+        run(tmp_path, Regression(at_step={5: fail}))
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes: int) -> None:
+    data = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    class Split(Regression):
+        def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+            inputs = data.chunk(passes)[number]
+            return Outcome(model(inputs).square().mean(), torch.tensor(0.0))
+
+    def train_once(task: Regression, path: Path) -> Tensor:
+        fabric = Fabric(accelerator="cpu", devices=1)
+        torch.manual_seed(1)
+        model = nn.Linear(3, 1, dtype=torch.float64)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        wrapped, _ = fabric.setup(model, optimizer)
+        state = TrainingState(wrapped, model, optimizer, None, {}, {})
+        Loop(fabric, task, state, LoopSettings(5, 5, 5), RunFolder(path), 0).run(SilentProgress())
+        return model.weight.detach()
+
+    torch.manual_seed(1)
+    by_hand = nn.Linear(3, 1, dtype=torch.float64)
+    for _ in range(5):
+        by_hand.zero_grad()
+        by_hand(data).square().mean().backward()
+        with torch.no_grad():
+            for parameter in by_hand.parameters():
+                parameter -= 0.1 * parameter.grad
+    torch.testing.assert_close(train_once(Split(passes), tmp_path), by_hand.weight.detach(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("field", ["steps", "validate_every", "log_every"])
+def test_settings_that_count_nothing_are_refused(field: str) -> None:
+    with pytest.raises(UserError, match=f"loop.{field} must be at least 1"):
+        LoopSettings(**{field: 0})
