@@ -1,6 +1,5 @@
 """``python -m fewshot_sla.study CONFIG...``: several recipes, several seeds each: one table, one picture."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +8,12 @@ from pathlib import Path
 import yaml
 
 from episodes.errors import UserError
-from fewshot_sla import test
-from fewshot_sla.classification.recipe import classification_parser
-from fewshot_sla.classification.training import train_classifier
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import INTERRUPTED, OK, run_door
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
+from fewshot_sla.training.door import run_training
+from fewshot_sla.training.recipe import Hardware
 
 _OBJECTIVES = "fewshot_sla.classification.objectives"
 _ROTATION = "--objective.transformations=episodes.Rotation"
@@ -110,7 +109,7 @@ def _recipes(configs: Sequence[str]) -> dict[str, list[str]]:
 
 def _check(recipes: dict[str, list[str]]) -> None:
     """Raise UserError if train would not understand what it is told of a recipe: now, and not after the others."""
-    parser = classification_parser()
+    parser = CLASSIFICATION.parser()
     for name, described in recipes.items():
         try:
             configuration.parse(parser, described)
@@ -120,28 +119,22 @@ def _check(recipes: dict[str, list[str]]) -> None:
 
 def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
     """Both, unless it was done before; the exit code."""
-    from fewshot_sla.classification.testing import is_tested
-
+    kind = CLASSIFICATION
     into = [f"--run_folder={folder.path}", *(["--resume"] if folder.holds_run else [])]
     try:
-        code = train_classifier([*described, *into])  # a run that is complete only has its report written again
+        code = run_training(kind, [*described, *into])  # a run that is complete only has its report written again
     except OtherRunError as error:
         raise UserError(f"{error} (of a study: another --folder)") from error
-    if code != OK or is_tested(folder, split):
-        return code
-    return test.main([str(folder.path), "--split", split, *_hardware(folder)])
+    if code == OK and not kind.results(folder, split):
+        kind.test(folder, split, _hardware(folder))
+    return code
 
 
-def _hardware(folder: RunFolder) -> list[str]:
-    """What a run was trained on, as options of test, which is always one process."""
+def _hardware(folder: RunFolder) -> Hardware:
+    """What a run was trained on, as one process."""
     configured = yaml.safe_load(folder.config.read_text())
-    return [
-        f"--{name}={_plain(configured[name])}" for name in ("accelerator", "precision", "channels_last", "placement")
-    ]
-
-
-def _plain(value: str | bool) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    names = ("accelerator", "precision", "channels_last", "placement")
+    return Hardware(**{name: configured[name] for name in names})
 
 
 if __name__ == "__main__":

@@ -1,35 +1,15 @@
 """``python -m fewshot_sla.test RUN_FOLDER...``: the accuracy of a trained classifier, or of an ensemble of several."""
 
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from episodes.errors import UserError
+from fewshot_sla.classification.recipe import ClassificationTest
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
-
-
-@dataclass
-class ClassificationTest:
-    """What to test on, and how.
-
-    Args:
-        split: "test", "val" or "train".
-        inference: name of one inference, for instance aggregated; by default all that the model has.
-        padding: pixels added on each side for the ten crops.
-    """
-
-    split: str = "test"
-    inference: str = ""
-    padding: int = 4
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be cropped."""
-        if self.padding < 1:
-            raise UserError(f"padding must be at least 1, got {self.padding}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,39 +28,20 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="Also average over ten crops: corners and centre of the padded image, and of its mirror image.",
     )
-    parser.add_argument("--json", type=str, default="", help="File for the figures of an ensemble.")
+    parser.add_argument("--output", type=str, default="", help="JSON file for the figures of an ensemble.")
     options = configuration.parse(parser, arguments)
     test: ClassificationTest = configuration.instantiate(parser, options, ClassificationTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    if options.json and len(options.run_folders) < 2:
-        raise UserError("--json is for the figures of an ensemble: give two run folders or more, or leave it out")
+    if options.output and len(options.run_folders) < 2:
+        raise UserError("--output is for the figures of an ensemble: give two run folders or more, or leave it out")
     if hardware.devices > 1 or hardware.num_nodes > 1:
         raise UserError("a classifier is tested by one process: leave out --devices and --num_nodes")
 
-    # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.classification.report import report_ensemble
-    from fewshot_sla.classification.results import save_class_results
-    from fewshot_sla.classification.tables import class_results_table
-    from fewshot_sla.classification.testing import evaluate_run, load_together
-    from fewshot_sla.reporting.tables import show
-    from fewshot_sla.training.details import test_details
+    from fewshot_sla.classification.testing import evaluate_runs  # heavy imports come after the command line is good
 
-    fabric = hardware.fabric()
-    members = []
-    for run, images in load_together([RunFolder(path) for path in options.run_folders], test.split):
-        results = []
-        for padding in (0, test.padding) if options.ten_crop else (0,):
-            began = time.monotonic()
-            tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
-            seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
-            details = test_details(run.configuration, hardware, fabric, seconds)
-            save_class_results(run.folder, tested.results, tested.found, images, details)
-            results += tested.results
-            if not padding:
-                members.append(tested)
-        show(class_results_table(results, f"{run.folder.path} on {images.name}"))
-    if len(members) > 1:
-        report_ensemble(members, options.json)
+    folders = [RunFolder(path) for path in options.run_folders]
+    ensemble_file = Path(options.output) if options.output else None
+    evaluate_runs(folders, test, hardware, ten_crop=options.ten_crop, ensemble_file=ensemble_file)
     return OK
 
 

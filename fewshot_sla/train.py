@@ -4,13 +4,14 @@ import sys
 from collections.abc import Sequence
 
 from fewshot_sla import study
-from fewshot_sla.classification.training import train_classifier
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli.door import run_door
+from fewshot_sla.training.door import run_training
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train by the arguments; without any, compare all objectives on handwritten digits."""
-    return train_classifier(arguments) if arguments else study.main([])
+    return run_training(CLASSIFICATION, arguments) if arguments else study.main([])
 
 
 if __name__ == "__main__":

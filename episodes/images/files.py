@@ -91,6 +91,11 @@ class ImageFiles:
         return 3, self.reading.image_size, self.reading.image_size
 
     @property
+    def fingerprint_is_of_content(self) -> bool:
+        """Whether equal pixels have equal fingerprints wherever they are."""
+        return False
+
+    @property
     def target(self) -> torch.device:
         """The device that images are on after they were read."""
         return self.device

@@ -67,6 +67,11 @@ class LabelledImages:
         return digest.hexdigest()
 
     @property
+    def fingerprint_is_of_content(self) -> bool:
+        """Whether equal pixels have equal fingerprints wherever they are."""
+        return True
+
+    @property
     def target(self) -> torch.device:
         """The device that gathered images are on."""
         return self.device or self.images.device

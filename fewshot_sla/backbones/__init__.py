@@ -7,7 +7,7 @@ from fewshot_sla.backbones.dropblock import DropBlock, dropblock
 from fewshot_sla.backbones.resnet12 import ResNet12
 from fewshot_sla.backbones.resnet18 import ResNet18
 from fewshot_sla.backbones.resnet_cifar import ResNetCifar
-from fewshot_sla.backbones.step_schedule import StepScheduled, set_training_step
+from fewshot_sla.backbones.scheduled import Scheduled, set_training_progress
 
 __all__ = [
     "Backbone",
@@ -17,7 +17,7 @@ __all__ = [
     "ResNet12",
     "ResNet18",
     "ResNetCifar",
-    "StepScheduled",
+    "Scheduled",
     "dropblock",
-    "set_training_step",
+    "set_training_progress",
 ]

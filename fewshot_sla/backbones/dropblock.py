@@ -1,11 +1,11 @@
-"""DropBlock: dropout of square blocks of a feature map, with a rate that grows over the training steps."""
+"""DropBlock: dropout of square blocks of a feature map, with a rate that grows over the training."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from episodes.errors import UserError
-from fewshot_sla.backbones.step_schedule import StepScheduled
+from fewshot_sla.backbones.scheduled import Scheduled
 
 
 def dropblock(
@@ -68,49 +68,52 @@ def expand_seeds(
     return F.max_pool2d(padded, block_size, stride=1) > 0
 
 
-class DropBlock(StepScheduled, nn.Module):
-    """:func:`dropblock` with a keep rate that falls linearly with the training step, then stays.
+class DropBlock(Scheduled, nn.Module):
+    """:func:`dropblock` with a keep rate that falls linearly over the first part of the training, then stays.
 
-    ``keep_rate = 1 - drop_rate * min(step / schedule_steps, 1)``
+    ``keep_rate = 1 - drop_rate * min(done / ramp, 1)`` with ``done`` the share of the training that is done.
 
-    The step is a persistent buffer: it goes with the checkpoint, :meth:`set_training_step` sets it, and no forward pass
+    The rate is a persistent buffer: it goes with the checkpoint, :meth:`set_progress` sets it, and no forward pass
     changes it. Lee et al., "Meta-Learning with Differentiable Convex Optimization", 2019 (MetaOptNet) count forward
-    passes instead, 1/40000 of the way each; with their two passes a training step that is 20,000 steps.
+    passes instead, 1/40000 of the way each, those of evaluation included. On one GPU an epoch of theirs has 2,000
+    passes of training and 4,000 of validation, so the full rate is reached after some 6,700 of their 60,000 steps; on
+    several GPUs (DataParallel) the count is lost with the replicas, and DropBlock stays practically off.
 
     Args:
-        drop_rate: Share of the entries dropped at the end of the schedule, 0 up to but not including 1.
-        block_size: Side of a block; on feature maps smaller than that the block shrinks to the map.
-        schedule_steps: Training steps until ``drop_rate`` is reached; 0 means from the start.
+        drop_rate: share of the entries dropped at the end of the schedule, 0 up to but not including 1.
+        block_size: side of a block; on feature maps smaller than that the block shrinks to the map.
+        ramp: share of the training until ``drop_rate`` is reached, 0 to 1; 0 means from the start.
 
     Raises:
         UserError: if an argument is out of its range.
     """
 
-    training_step: Tensor  # [] int64
+    drop: Tensor  # [] float32, 0..drop_rate
 
-    def __init__(self, drop_rate: float = 0.1, block_size: int = 5, schedule_steps: int = 20_000) -> None:
+    def __init__(self, drop_rate: float = 0.1, block_size: int = 5, ramp: float = 1 / 3) -> None:
         super().__init__()
         if not 0 <= drop_rate < 1:
             raise UserError(f"DropBlock drop_rate must be at least 0 and less than 1, got {drop_rate}")
         if block_size < 1:
             raise UserError(f"DropBlock block_size must be at least 1, got {block_size}")
-        if schedule_steps < 0:
-            raise UserError(f"DropBlock schedule_steps must be at least 0, got {schedule_steps}")
+        if not 0 <= ramp <= 1:
+            raise UserError(f"DropBlock ramp must be a share of the training, 0 to 1, got {ramp}")
         self.drop_rate = drop_rate
         self.block_size = block_size
-        self.schedule_steps = schedule_steps
-        self.register_buffer("training_step", torch.zeros((), dtype=torch.int64))
+        self.ramp = ramp
+        self.register_buffer("drop", torch.tensor(self.strength(0.0), dtype=torch.float32))
 
-    def set_training_step(self, step: int) -> None:
-        """Move the schedule to this training step."""
-        self.training_step.fill_(step)
+    def strength(self, done: float) -> float:
+        """The drop rate when this share of the training is done."""
+        return self.drop_rate * (min(done / self.ramp, 1.0) if self.ramp else 1.0)
+
+    def set_progress(self, done: float) -> None:
+        """Move the schedule to this share of the training."""
+        self.drop.fill_(self.strength(done))
 
     def keep_rate(self) -> Tensor:  # [] float32, 1-drop_rate..1
-        """Keep rate at the current training step, on the module's device."""
-        if self.schedule_steps == 0:
-            return torch.full((), 1 - self.drop_rate, dtype=torch.float32, device=self.training_step.device)
-        progress = (self.training_step.to(torch.float32) / self.schedule_steps).clamp(max=1)
-        return 1 - self.drop_rate * progress
+        """Keep rate at this moment of the training, on the module's device."""
+        return 1 - self.drop.to(torch.float32)
 
     def forward(
         self,
@@ -123,4 +126,4 @@ class DropBlock(StepScheduled, nn.Module):
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
-        return f"drop_rate={self.drop_rate}, block_size={self.block_size}, schedule_steps={self.schedule_steps}"
+        return f"drop_rate={self.drop_rate}, block_size={self.block_size}, ramp={self.ramp:.4g}"

@@ -100,14 +100,24 @@ class Classifier(nn.Module):
         return super().__call__(images)
 
 
-def check_layers(objective: ClassificationObjective, classifier: Classifier) -> None:
-    """Raise UserError if the label loss of the objective needs cosines and a layer of the classifier gives others."""
-    loss = objective.label_loss
-    if not loss.needs_normalized_layer:
-        return
-    plain = [name for name, layer in classifier.layers.items() if not isinstance(layer, NormalizedLinear)]
-    if plain:
-        raise UserError(
-            f"{type(loss).__name__} needs normalised linear layers, but the classifier has plain ones "
-            f"({', '.join(plain)}): set normalized to true"
-        )
+def build_classifier(
+    backbone: Backbone,
+    objective: ClassificationObjective,
+    image_shape: tuple[int, int, int],
+    classes: int,
+) -> Classifier:
+    """A backbone with the layers that an objective needs for so many classes.
+
+    Args:
+        backbone: becomes part of the classifier.
+        objective: says which outputs it needs, and whether they are to be cosines.
+        image_shape: (C, H, W) of the images.
+        classes: N.
+
+    Raises:
+        UserError: if the backbone cannot take the images.
+    """
+    channels, height, width = image_shape
+    check_images(torch.empty(1, channels, height, width, device="meta"), backbone.in_channels, backbone.least_size)
+    normalized = objective.label_loss.needs_normalized_layer
+    return Classifier(backbone, objective.outputs(classes), (height, width), normalized)

@@ -27,6 +27,11 @@ class Predictions(NamedTuple):
         return self.probabilities[inference].argmax(dim=1) == self.labels
 
 
+def images_per_pass(objective: ClassificationObjective, crops: int = 1) -> int:
+    """How many images go through the network at once when nothing is learnt."""
+    return max(1, VIEWS_PER_PASS // (objective.transformations.m * crops))
+
+
 def predict_classes(
     classifier: Classifier,
     objective: ClassificationObjective,

@@ -1,20 +1,19 @@
-"""The recipe of a classification training: everything that sways its result."""
+"""The recipe of a classification training, everything that sways its result; and of a test of what came of it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.datasets.base import DataSource
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.classification.objectives import ClassificationObjective
-from fewshot_sla.cli.configuration import build_parser
-from fewshot_sla.training.recipe import Hardware, LoopSettings, add_run_options
+from fewshot_sla.runs.loggers import Logger
+from fewshot_sla.training.recipe import LoopSettings
+from fewshot_sla.training.schedules import Schedule
 
 
 @dataclass
@@ -27,8 +26,9 @@ class Classification:
         objective: Baseline, DA, MT, SLA or SLASD, with its transformations and the loss of its labels.
         augmentation: random changes of every training image, drawn anew each time it is used.
         optimizer: any torch optimiser.
-        schedule: learning-rate schedule, counted in steps.
+        schedule: learning-rate schedule, by the share of the training that is done.
         loop: how long to train, and how often to look up.
+        loggers: what the figures of the training are written to.
         batch_size: images of a step, each of which becomes M views.
         images_per_forward: images that go through the network together, with all their views; the gradients of the
             passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm, and the
@@ -43,8 +43,9 @@ class Classification:
     objective: ClassificationObjective
     augmentation: ImageAugmentation
     optimizer: Callable[[Iterable], Optimizer]
-    schedule: Callable[[Optimizer], LRScheduler]
+    schedule: Schedule
     loop: LoopSettings
+    loggers: list[Logger]
     batch_size: int = 128
     images_per_forward: int = 0
     keep: Literal["best", "last"] = "best"
@@ -58,7 +59,9 @@ class Classification:
             raise UserError(f"images_per_forward must not be negative, got {self.images_per_forward}")
 
 
+_LOGGERS = "fewshot_sla.runs.loggers"
 DEFAULTS: dict[str, Any] = {
+    "loggers": [{"class_path": f"{_LOGGERS}.CSVLogger"}, {"class_path": f"{_LOGGERS}.TensorBoardLogger"}],
     "data": {"class_path": "episodes.datasets.Digits"},
     "backbone": {"class_path": "fewshot_sla.backbones.ConvNet", "init_args": {"in_channels": 1, "channels": 32}},
     "objective": {
@@ -69,23 +72,28 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}},
     "schedule": {
         "class_path": "fewshot_sla.training.schedules.PiecewiseConstant",
-        "init_args": {"milestones": [400, 600], "factors": [0.1, 0.01]},
+        "init_args": {"milestones": [0.5, 0.75], "factors": [0.1, 0.01]},
     },
     "loop": {"steps": 800},
     "batch_size": 50,
 }
 
 
-def classification_parser() -> ArgumentParser:
-    """The command line of train, and the schema of ``config.yaml`` in its run folders."""
-    parser = build_parser(
-        "python -m fewshot_sla.train",
-        "Train a classifier, with or without label augmentation, on balanced or long-tailed data. Without any "
-        "argument: all objectives on handwritten digits, compared over several seeds (see python -m "
-        "fewshot_sla.study).",
-        Classification,
-        Hardware,
-        defaults=DEFAULTS,
-    )
-    add_run_options(parser, "runs/train")
-    return parser
+@dataclass
+class ClassificationTest:
+    """What to test on, and how.
+
+    Args:
+        split: "test", "val" or "train".
+        inference: name of one inference, for instance aggregated; by default all that the model has.
+        padding: pixels added on each side for the ten crops.
+    """
+
+    split: str = "test"
+    inference: str = ""
+    padding: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be cropped."""
+        if self.padding < 1:
+            raise UserError(f"padding must be at least 1, got {self.padding}")

@@ -1,30 +1,30 @@
-"""Classification as the training loop sees it, and what is checked before it starts."""
+"""Classification as the training loop sees it: from the number of a batch to a loss, and what is checked before."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from episodes.batches.opening import SplitImages, normalization_of, open_batches, placed
 from episodes.batches.source import Batches, ImageBatch
 from episodes.datasets.base import DataSource, check_transformations
 from episodes.errors import UserError
-from fewshot_sla.backbones.base import check_images
-from fewshot_sla.classification.classifier import Classifier, check_layers
+from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
-from fewshot_sla.classification.predictions import VIEWS_PER_PASS, predict_classes
+from fewshot_sla.classification.predictions import images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification
-from fewshot_sla.training.loop import Outcome
+from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
-from fewshot_sla.training.plan import Ready, TrainingPlan, check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
 
 
-class ClassificationPlan(TrainingPlan):
-    """A classification training, put together; the test split is not opened, nor is val if the last weights are kept.
+class ClassificationTask(TrainingTask):
+    """Classification. A step is one batch, shared out over passes and processes.
+
+    The test split is never opened, nor is val if the last weights are kept.
 
     Args:
         recipe: what to train and how; its backbone is trained in place.
@@ -33,7 +33,6 @@ class ClassificationPlan(TrainingPlan):
         UserError: if the images cannot be loaded, or the splits do not hold the same classes.
     """
 
-    program = "train"
     recipe: Classification
     model: Classifier
 
@@ -43,12 +42,15 @@ class ClassificationPlan(TrainingPlan):
         self.validation = _validation_images(recipe.data) if recipe.keep == "best" else None
         if self.validation is not None:
             check_same_classes(self.train, self.validation)
+        self.score = recipe.objective.primary if self.validation is not None else ""
         self.counts = self.train.class_counts
+        self.normalization = normalization_of(self.train)
         self._opened: list[Batches] = []
-        self._normalization = normalization_of(self.train)
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
-            self.model = build_classifier(recipe, self.train.image_shape, len(self.train.class_names))
+            self.model = build_classifier(
+                recipe.backbone, recipe.objective, self.train.image_shape, len(self.train.class_names)
+            )
 
     def rehearse(self) -> None:
         """A few training images through everything.
@@ -59,12 +61,11 @@ class ClassificationPlan(TrainingPlan):
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
         self._check_counts()
-        check_layers(recipe.objective, self.model)
-        source = open_batches(self.train, 1, recipe.seed, self._normalization)
+        source = open_batches(self.train, 1, recipe.seed, self.normalization)
         few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
             batch = next(source.in_order(few, batch_size=len(few)))
-            loss = _loss(recipe.objective, self.model, batch, Standing(self.counts, 0.0)).loss
+            loss = self._loss(self.model, batch, Standing(self.counts, 0.0)).loss
         if not bool(loss.isfinite()):
             raise UserError("the loss is NaN or infinite before any training")
         check_optimizer(recipe, self.model)
@@ -85,90 +86,60 @@ class ClassificationPlan(TrainingPlan):
                 f"processes ({max(1, recipe.images_per_forward)} x {processes})"
             )
 
-    def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
+    def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
         """Batches from images on the device."""
         recipe, device = self.recipe, fabric.device
-        normalization = self._normalization.to(device)
-        train = open_batches(
-            placed(self.train, device, hardware.placement),
-            recipe.images_per_forward or recipe.batch_size // fabric.world_size,
-            recipe.seed,
-            normalization,
-            recipe.augmentation,
-            stride=fabric.world_size,
+        self.fabric = fabric
+        self.counts = self.counts.to(device)
+        self.normalization.to(device)
+        per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
+        self.passes = recipe.batch_size // (per_pass * fabric.world_size)
+        self.train = placed(self.train, device, hardware.placement)
+        self.batches = open_batches(
+            self.train, per_pass, recipe.seed, self.normalization, recipe.augmentation, stride=fabric.world_size
         )
-        validation = None
+        self._opened = [self.batches]
         if self.validation is not None:
+            self.validation = placed(self.validation, device, hardware.placement)
             # Validation images are gathered in order: batch size and seed have no say.
-            validation = open_batches(placed(self.validation, device, hardware.placement), 1, 0, normalization)
-        self._opened = [train, *([validation] if validation else [])]
-        task = ClassificationTask(recipe, train, validation, self.counts.to(device), fabric)
-        return Ready(task, train, validation.images if validation else None)
+            self.validation_batches = open_batches(self.validation, 1, 0, self.normalization)
+            self._opened.append(self.validation_batches)
 
     def close(self) -> None:
         """End the processes that read images ahead."""
         for batches in self._opened:
             batches.close()
 
-    def identity(self) -> dict[str, Any]:
-        """The classes, in the order of the outputs, how many training images each has, and the length of the run."""
-        return {
-            "class_names": list(self.train.class_names),
-            "class_counts": self.counts.tolist(),
-            "steps": self.recipe.loop.steps,
-        }
-
-    def check_resumed(self, saved: Mapping[str, Any]) -> None:
-        """Raise UserError if a step was made with other class weights than it has in a run of the new length."""
-        now = self.recipe.loop.steps
-        before = saved.get("steps", now)
-        if before == now:
-            return
-        reweighting = self.recipe.objective.label_loss.reweighting
-        for step in range(saved["step"]):
-            weights = (reweighting.weights(self.counts, step / steps) for steps in (before, now))
-            if not _equal(*weights):
-                raise UserError(
-                    f"{type(reweighting).__name__} goes by the share of the training that is done, and step {step} of "
-                    f"{before} was weighted as it would not be in a run of {now} steps; keep loop.steps"
-                )
-
-
-class ClassificationTask:
-    """Classification as the loop sees it. A step is one batch, shared out over passes and processes.
-
-    Args:
-        recipe: what to train and how.
-        train: training batches of the size of one pass.
-        validation: where the images come from that choose the best checkpoint; None to keep the last weights.
-        counts: [N] int64, training images of each class, on the device.
-        fabric: processes and precision.
-    """
-
-    def __init__(
-        self,
-        recipe: Classification,
-        train: Batches,
-        validation: Batches | None,
-        counts: Tensor,
-        fabric: Fabric,
-    ) -> None:
-        self.recipe, self.train, self.validation, self.counts, self.fabric = recipe, train, validation, counts, fabric
-        per_pass = train.sampler.batch_size
-        self.passes = recipe.batch_size // (per_pass * fabric.world_size)
-        self.score = recipe.objective.primary if validation else ""
-
-    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+    def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
         """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
-        batch = self.train.batch(step * self.passes * self.fabric.world_size + number)
-        return _loss(self.recipe.objective, model, batch, Standing(self.counts, step / self.recipe.loop.steps))
+        batch = self.batches.batch(clock.step * self.passes * self.fabric.world_size + number)
+        return self._loss(model, batch, Standing(self.counts, clock.done))
+
+    def _loss(self, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
+        objective = self.recipe.objective
+        logits = model(objective.transformations(batch.images))
+        loss = objective.loss(logits, batch.labels, standing)
+        return Outcome(loss, objective.accuracy(logits, batch.labels).detach())
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy on the validation images by every inference of the objective."""
-        if not self.validation:
+        if self.validation is None:
             return {}
         assert isinstance(model, Classifier)
-        return accuracies(self.fabric, model, self.recipe.objective, self.validation)
+        return accuracies(self.fabric, model, self.recipe.objective, self.validation_batches)
+
+    def identity(self) -> dict[str, Any]:
+        """The classes, in the order of the outputs, how many training images each has, and the primary inference."""
+        return {
+            "class_names": list(self.train.class_names),
+            "class_counts": self.counts.tolist(),
+            "primary": self.recipe.objective.primary,
+        }
+
+    def scheduled(self, clock: Clock) -> list[Any]:
+        """The weights of the classes too."""
+        weights = self.recipe.objective.label_loss.reweighting.weights(self.counts, clock.done)
+        return [*super().scheduled(clock), None if weights is None else weights.tolist()]
 
 
 def accuracies(
@@ -182,24 +153,6 @@ def accuracies(
     if fabric.world_size > 1:
         right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()
     return dict(zip(objective.inferences, (right.double() / len(source.images)).tolist(), strict=True))
-
-
-def images_per_pass(objective: ClassificationObjective, crops: int = 1) -> int:
-    """How many images go through the network at once when nothing is learnt."""
-    return max(1, VIEWS_PER_PASS // (objective.transformations.m * crops))
-
-
-def build_classifier(recipe: Classification, image_shape: tuple[int, int, int], classes: int) -> Classifier:
-    """The network of a recipe: its backbone, and the layers that its objective needs.
-
-    Raises:
-        UserError: if the backbone cannot take the images.
-    """
-    channels, height, width = image_shape
-    backbone, objective = recipe.backbone, recipe.objective
-    check_images(torch.empty(1, channels, height, width, device="meta"), backbone.in_channels, backbone.least_size)
-    normalized = objective.label_loss.needs_normalized_layer
-    return Classifier(backbone, objective.outputs(classes), (height, width), normalized)
 
 
 def check_same_classes(train: SplitImages, other: SplitImages) -> None:
@@ -231,15 +184,3 @@ def _validation_images(data: DataSource) -> SplitImages:
     if not len(images):
         raise UserError(f"{images.name}: there are no images to validate on; give some, {hint}")
     return images
-
-
-def _equal(
-    one: Tensor | None,  # [N] float
-    other: Tensor | None,  # [N] float
-) -> bool:
-    return one is other or (one is not None and other is not None and torch.equal(one, other))
-
-
-def _loss(objective: ClassificationObjective, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
-    logits = model(objective.transformations(batch.images))
-    return Outcome(objective.loss(logits, batch.labels, standing), objective.accuracy(logits, batch.labels).detach())

@@ -1,23 +1,33 @@
 """Testing trained classifiers, alone and together, on the images of one split."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
-from episodes.batches.opening import SplitImages, placed
+from episodes.batches.opening import SplitImages, open_batches, placed
 from episodes.errors import UserError
+from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import as_is, ten_crops
-from fewshot_sla.classification.predictions import Predictions, predict_classes
-from fewshot_sla.classification.results import ClassResult, read_class_results, summarize_classes
-from fewshot_sla.classification.task import images_per_pass
-from fewshot_sla.classification.trained import TrainedClassifier, load_classifier
+from fewshot_sla.classification.kind import CLASSIFICATION
+from fewshot_sla.classification.predictions import Predictions, images_per_pass, predict_classes
+from fewshot_sla.classification.recipe import Classification, ClassificationTest
+from fewshot_sla.classification.report import report_ensemble
+from fewshot_sla.classification.results import ClassResult, read_class_results, save_class_results, summarize_classes
+from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.cli.progress import show_progress
+from fewshot_sla.reporting.tables import show
+from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.details import test_details
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.trained import TrainedRun, load_trained
 
+TrainedClassifier = TrainedRun[Classification, Classifier]
 TEN = 10
 
 
@@ -38,6 +48,46 @@ class Tested:
     results: list[ClassResult]
 
 
+def evaluate_runs(
+    folders: Sequence[RunFolder],
+    test: ClassificationTest,
+    hardware: Hardware,
+    *,
+    ten_crop: bool = False,
+    ensemble_file: Path | None = None,
+) -> None:
+    """Predict the images of a split by each run, and by all of them together; write the results and show them.
+
+    Args:
+        folders: the runs.
+        test: what to test on, and how.
+        hardware: one process.
+        ten_crop: also average over ten crops of each image.
+        ensemble_file: JSON for the figures of the ensemble.
+
+    Raises:
+        UserError: if a run cannot be loaded, or they cannot be tested together.
+    """
+    fabric = hardware.fabric()
+    members = []
+    for run, images in load_together(folders, test.split):
+        results = []
+        for padding in (0, test.padding) if ten_crop else (0,):
+            began = time.monotonic()
+            tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
+            seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
+            details = test_details(run.configuration, hardware, fabric, seconds)
+            save_class_results(run.folder, tested.results, tested.found, images, details)
+            results += tested.results
+            if not padding:
+                members.append(tested)
+        show(class_results_table(results, f"{run.folder.path} on {images.name}"))
+    if len(members) > 1:
+        report_ensemble(
+            [member.found for member in members], [member.run for member in members], members[0].images, ensemble_file
+        )
+
+
 def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, SplitImages]]:
     """Classifiers, each with a split of its own data: the same images for all, perhaps under several names.
 
@@ -49,12 +99,12 @@ def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[Traine
     twice = [folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
     if twice:
         raise UserError(f"{twice[0]}: the run is given twice")
-    runs = [load_classifier(folder) for folder in folders]
+    runs = [load_trained(CLASSIFICATION, folder) for folder in folders]
     first = runs[0]
     images = first.recipe.data.open(split)
     found = []
     for run in runs:
-        run.source(images)  # what does not fit is said before anything is computed
+        check_images(run, images)  # what does not fit is said before anything is computed
         same = run.configuration["data"] == first.configuration["data"]
         own = images if same else run.recipe.data.open(split)
         if own.fingerprint != images.fingerprint:
@@ -87,13 +137,13 @@ def evaluate_run(
             f"{run.folder.path}: trained with {type(objective).__name__}, which has no inference {inference!r}; "
             f"it has {', '.join(objective.inferences)}"
         )
-    hardware.prepare(run.to(fabric.device).classifier)
-    source = run.source(placed(images, fabric.device, hardware.placement))
+    hardware.prepare(run.to(fabric.device).model)
+    source = open_batches(placed(images, fabric.device, hardware.placement), 1, 0, run.normalization)
     crops = TEN if padding else 1
     black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
     with show_progress(f"testing {run.folder.path.name}") as progress:
         found = predict_classes(
-            run.classifier,
+            run.model,
             objective,
             source.in_order(batch_size=images_per_pass(objective, crops)),
             crops=partial(ten_crops, black=black, padding=padding) if padding else as_is,
@@ -101,24 +151,38 @@ def evaluate_run(
             on_batch=lambda done: progress.count("images", done, len(images)),
         )
     found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})
-    step = int(run.best["step"])
-    results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step, crops=crops)
+    counts = run.state["class_counts"]
+    results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step, crops=crops)
     return Tested(run, images, found, results)
 
 
-def is_tested(folder: RunFolder, split: str) -> bool:
-    """Whether there are results by every inference, of the weights and the images as they are now.
+def standard_results(folder: RunFolder, split: str) -> list[ClassResult]:
+    """The results of the images as they are, of the weights that a run keeps now, by every inference.
 
     Raises:
-        UserError: if the run, its results or its images cannot be read.
+        UserError: if the run or its results cannot be read.
     """
     if not folder.results.exists():
-        return False
-    run = load_classifier(folder)
-    now = int(run.best["step"]), run.recipe.data.open(split).fingerprint
-    tested = {
-        result.inference
-        for result in read_class_results(folder)
-        if result.split == split and result.crops == 1 and (result.step, result.fingerprint) == now
-    }
-    return tested.issuperset(run.recipe.objective.inferences)
+        return []
+    step = load_state(folder.best)["best"]["step"]
+    found = read_class_results(folder)
+    return [result for result in found if (result.split, result.crops, result.step) == (split, 1, step)]
+
+
+def check_images(run: TrainedClassifier, images: SplitImages) -> None:
+    """Raise UserError unless images are of the classes, and of the shape, that a run was trained on."""
+    classes = tuple(run.state["class_names"])
+    if images.class_names != classes:
+        raise UserError(
+            f"{run.folder.path}: trained on {len(classes)} classes ({_first(classes)}), "
+            f"but {images.name} has {len(images.class_names)} ({_first(images.class_names)})"
+        )
+    if images.image_shape != run.image_shape:
+        raise UserError(
+            f"{run.folder.path}: trained on images of shape {list(run.image_shape)}, "
+            f"but {images.name} has {list(images.image_shape)}"
+        )
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

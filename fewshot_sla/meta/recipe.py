@@ -1,21 +1,20 @@
-"""The recipe of a meta-training: everything that sways its result."""
+"""The recipe of a meta-training, everything that sways its result; and of a test of what came of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.datasets.base import DataSource
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation
-from fewshot_sla.cli.configuration import build_parser
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.training.recipe import Hardware, LoopSettings, add_run_options
+from fewshot_sla.runs.loggers import Logger
+from fewshot_sla.training.recipe import LoopSettings
+from fewshot_sla.training.schedules import Schedule
 
 
 @dataclass
@@ -30,13 +29,16 @@ class MetaTraining:
         augmentation: random changes of every training image, drawn anew each time it is used.
         validation: size of the validation episodes.
         optimizer: any torch optimiser.
-        schedule: learning-rate schedule, counted in steps.
+        schedule: learning-rate schedule, by the share of the training that is done.
         loop: how long to train, and how often to look up.
+        loggers: what the figures of the training are written to.
         episodes_per_step: episodes whose mean loss makes a step of the optimiser (T).
         episodes_per_forward: episodes that go through the learner together; the gradients of the passes of a step are
             summed before the optimiser steps. They share the statistics of BatchNorm, so this is part of the recipe:
             memory grows with it, and with 1 the result is the same however the episodes are spread over processes.
         validation_episodes: number of validation episodes, the same ones each time.
+        start: "calibrated": before the first step the head's scale is set so that the logits of the first episodes
+            have a fixed spread (see docs/calibration.md); "as_given": it starts as the recipe says, as in the papers.
         seed: fixes initial weights, episodes and everything random in training.
     """
 
@@ -47,11 +49,13 @@ class MetaTraining:
     augmentation: ImageAugmentation
     validation: EpisodeSpec
     optimizer: Callable[[Iterable], Optimizer]
-    schedule: Callable[[Optimizer], LRScheduler]
+    schedule: Schedule
     loop: LoopSettings
+    loggers: list[Logger]
     episodes_per_step: int = 1
     episodes_per_forward: int = 1
     validation_episodes: int = 200
+    start: Literal["calibrated", "as_given"] = "calibrated"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,7 +65,9 @@ class MetaTraining:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
+_LOGGERS = "fewshot_sla.runs.loggers"
 DEFAULTS: dict[str, Any] = {
+    "loggers": [{"class_path": f"{_LOGGERS}.CSVLogger"}, {"class_path": f"{_LOGGERS}.TensorBoardLogger"}],
     "data": {"class_path": "episodes.datasets.Glyphs"},
     "learner": {
         "class_path": "fewshot_sla.meta.EmbeddingLearner",
@@ -78,22 +84,37 @@ DEFAULTS: dict[str, Any] = {
     "augmentation": {"class_path": "episodes.images.augmentation.NoAugmentation"},
     "validation": {"n_way": 5, "k_shot": 1, "n_query": 15},
     "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001}},
-    "schedule": {
-        "class_path": "fewshot_sla.training.schedules.PiecewiseConstant",
-        "init_args": {"milestones": [], "factors": []},
-    },
+    "schedule": {"class_path": "fewshot_sla.training.schedules.Constant"},
 }
 
 
-def recipe_parser() -> ArgumentParser:
-    """The command line of meta_train, and the schema of ``config.yaml`` in a run folder."""
-    parser = build_parser(
-        "python -m fewshot_sla.meta_train",
-        "Meta-train a few-shot learner, with or without label augmentation. Without arguments: ProtoNet + SLA on "
-        "letters rendered from fonts.",
-        MetaTraining,
-        Hardware,
-        defaults=DEFAULTS,
-    )
-    add_run_options(parser, "runs/meta_train")
-    return parser
+@dataclass
+class MetaTest:
+    """Which episodes to test on.
+
+    Args:
+        n_way: classes of an episode (N).
+        k_shot: one or more numbers of support images a class (K); each is a test of its own.
+        n_query: query images of each class (Q).
+        episodes: episodes of each test.
+        seed: which episodes; runs that are to be compared need the same.
+        split: "test", "val" or "train".
+    """
+
+    n_way: int = 5
+    k_shot: list[int] = field(default_factory=lambda: [1, 5])
+    n_query: int = 15
+    episodes: int = 1000
+    seed: int = 0
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        """Refuse what no test can be."""
+        if self.episodes < 1:
+            raise UserError(f"episodes must be at least 1, got {self.episodes}")
+        if not self.k_shot:
+            raise UserError("k_shot needs at least one number")
+
+    def specs(self) -> list[EpisodeSpec]:
+        """One size of episodes a test."""
+        return [EpisodeSpec(self.n_way, k_shot, self.n_query) for k_shot in self.k_shot]

@@ -9,11 +9,12 @@ from episodes.errors import UserError
 from episodes.transformations import Transformations
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.heads.base import Head
-from fewshot_sla.meta.trained import load_trained, newest_run
+from fewshot_sla.meta.kind import META
 from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone
 from fewshot_sla.prediction.model import PredictionModel, from_backbone, from_run
 from fewshot_sla.prediction.saved import load_predictor
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.trained import load_trained, newest_run
 
 RUNS = Path("runs")  # where meta_train and `make run` leave their runs
 
@@ -26,7 +27,7 @@ def load_run(folder: str | Path | None = None) -> PredictionModel:
     """
     if folder and Path(folder).is_file():
         return load_predictor(Path(folder)).model
-    return from_run(load_trained(RunFolder(folder) if folder else newest_run(RUNS)))
+    return from_run(load_trained(META, RunFolder(folder) if folder else newest_run(META, RUNS)))
 
 
 def load_backbone(

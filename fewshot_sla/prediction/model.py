@@ -18,10 +18,11 @@ from fewshot_sla.heads.protonet import ProtoNetHead
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Inference, Plain
-from fewshot_sla.meta.trained import TrainedRun
+from fewshot_sla.meta.recipe import MetaTraining
 from fewshot_sla.prediction.describe import Description, describe
 from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.trained import TrainedRun
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation that torchvision's weights expect
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once ...
@@ -153,7 +154,7 @@ class PredictionModel:
         return torch.cat(parts)
 
 
-def from_run(run: TrainedRun) -> PredictionModel:
+def from_run(run: TrainedRun[MetaTraining, MetaLearner]) -> PredictionModel:
     """The model of a run, with the weights of its best validation."""
     return PredictionModel(
         run.recipe.learner,

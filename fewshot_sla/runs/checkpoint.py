@@ -37,11 +37,25 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         UserError: if the file is not there, cut off, or not one of ours.
     """
+    return _read(path, with_tensors=True)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint without its tensors: what is read of the file is a few kilobytes.
+
+    Raises:
+        UserError: as :func:`load_checkpoint` does.
+    """
+    return _read(path, with_tensors=False)[1]
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise UserError(f"{path}: there is no checkpoint; has the run been trained?")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = list(file.keys()) if with_tensors else []
+            tensors = {name: file.get_tensor(name) for name in names}
             state = plain_values.loads((file.metadata() or {})[_STATE])
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
         raise UserError(f"{path}: the checkpoint is damaged or cut off ({error}); use another one") from error

@@ -92,3 +92,7 @@ def _belong_together(old: Entry, new: Entry) -> bool:
     """Whether two results are of the same weights and, on the same split, of the same images."""
     same_images = old["split"] != new["split"] or old["fingerprint"] == new["fingerprint"]
     return old["step"] == new["step"] and same_images
+
+
+class Result:
+    """To be merged."""

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 
 from fewshot_sla.runs.provenance import device_facts, versions
 from fewshot_sla.training.recipe import Hardware
-from fewshot_sla.training.training import Training
+from fewshot_sla.training.train import Training
 
 
 def training_details(training: Training, configuration: dict[str, Any]) -> dict[str, Any]:

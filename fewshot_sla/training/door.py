@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentError
 from argparse import ArgumentParser as PlainParser
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -13,46 +13,26 @@ from episodes.errors import UserError
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import INTERRUPTED, OK
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
+from fewshot_sla.training.kind import Kind, M, R
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.signals import Interrupted
 
-
-class TrainAndReport(Protocol):
-    """Trains by a recipe and writes the report; its heavy imports come after the command line is known to be good."""
-
-    def __call__(
-        self,
-        recipe: Any,
-        hardware: Hardware,
-        folder: RunFolder,
-        config: str,  # contents of config.yaml
-        configuration: dict[str, Any],  # the same as plain containers
-        *,
-        resuming: bool,
-    ) -> None:
-        """Raises whatever training raises."""
+# What may change when a run is resumed: how long, how often, on what, and where its figures go.
+FREE = {"run_folder", "loop", "loggers", *Hardware.__dataclass_fields__}
 
 
-def run_training(
-    program: str,
-    parser: ArgumentParser,
-    recipe: type,
-    train: TrainAndReport,
-    arguments: Sequence[str],
-) -> int:
+def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
     """Parse, check, train, report; the exit code.
 
     Args:
-        program: name of the door, for instance ``"meta_train"``.
-        parser: its command line.
-        recipe: dataclass of the recipe.
-        train: does the work.
+        kind: of training.
         arguments: of the command line.
 
     Raises:
         UserError: if the command line, or anything that it describes, is wrong.
     """
+    parser = kind.parser()
     options = configuration.parse(parser, _with_config_of_run(parser, arguments))
     folder = RunFolder(options.run_folder)
     resolved = _resolved(parser, options)
@@ -62,16 +42,21 @@ def run_training(
     if resuming:
         _check_same_recipe(folder, resolved)
     with seeded(options.seed):  # initial weights
-        made = configuration.instantiate(parser, options, recipe)
+        recipe: R = configuration.instantiate(parser, options, kind.recipe)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    header = f"# python -m fewshot_sla.{program} --config {folder.config}\n"
+    header = f"# python -m fewshot_sla.{kind.program} --config {folder.config}\n"
     config = header + yaml.safe_dump(resolved, sort_keys=False)
+    # Heavy imports come after the command line is known to be good.
+    from fewshot_sla.training.train import train
+
     try:
-        train(made, hardware, folder, config, resolved, resuming=resuming)
+        training = train(kind.program, kind.task(recipe), hardware, folder, config, resuming=resuming)
     except Interrupted as interrupted:
-        again = f"python -m fewshot_sla.{program} --resume --run_folder {folder.path}"
+        again = f"python -m fewshot_sla.{kind.program} --resume --run_folder {folder.path}"
         sys.stderr.write(f"{interrupted}; continue with: {again}\n")
         return INTERRUPTED
+    if training.is_first_process:
+        kind.report(training, folder, resolved)
     return OK
 
 
@@ -104,10 +89,9 @@ def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
 
 def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
     """A run is resumed by the recipe it began with; only how long, how often and on what may change."""
-    free = {"run_folder", "loop", *Hardware.__dataclass_fields__}
     began = yaml.safe_load(folder.config.read_text())
     for key in asked:
-        if key not in free and began.get(key) != asked[key]:
+        if key not in FREE and began.get(key) != asked[key]:
             raise OtherRunError(
                 f"{folder.path}: the run began with another {key!r}; resume it without --config and --{key}, "
                 "or start anew in another --run_folder"

@@ -2,60 +2,42 @@
 
 import math
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import NamedTuple, Protocol
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.backbones.step_schedule import set_training_step
+from fewshot_sla.backbones.scheduled import set_training_progress
 from fewshot_sla.cli.progress import Progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.metrics import MetricsLog
+from fewshot_sla.runs.loggers import Loggers
 from fewshot_sla.solvers.errors import SolverError
-from fewshot_sla.training.processes import share_buffers
+from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.processes import StepBuffers
 from fewshot_sla.training.randomness import seeded
-from fewshot_sla.training.recipe import LoopSettings
+from fewshot_sla.training.recipe import Recipe
 from fewshot_sla.training.signals import Interrupted, stop_on_signals
 from fewshot_sla.training.state import TrainingState
-
-
-class Outcome(NamedTuple):
-    """What one forward pass of a training step came to."""
-
-    loss: Tensor  # scalar, mean over what this pass holds
-    accuracy: Tensor  # scalar, share of right answers, 0..1
-
-
-class TrainingTask(Protocol):
-    """What is trained: how a step is computed and how the model is validated."""
-
-    passes: int  # forward and backward passes of a step, on this process; their losses are averaged
-    score: str  # which of the validation figures chooses the best checkpoint; "": the last one is kept as the best
-
-    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
-        """Loss and accuracy of pass ``number`` of a step, counted over all processes."""
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Validation figures by name, larger is better, the same on every process."""
+from fewshot_sla.training.task import Outcome, TrainingTask
 
 
 class Loop:
     """Trains a task from wherever its state stands to the last step.
 
-    Writes ``last`` and ``best`` checkpoints and metrics as it goes. Step s is a function of the state before it and of
-    (seed, s), so a resumed run repeats the uninterrupted one.
+    Writes ``last`` and ``best`` checkpoints and logs figures as it goes. Step s is a function of the state before it
+    and of (seed, s), so a resumed run repeats the uninterrupted one.
 
     Args:
         fabric: device, precision and processes.
-        task: what a step and a validation are.
+        task: what a step and a validation are; its recipe says how long, how often, and where figures are logged.
         state: where training stands; changed in place.
-        settings: how long, how often.
         folder: where files go; only the first process writes.
-        seed: of the run.
+        configuration: the resolved recipe as plain containers, for the loggers.
     """
 
     def __init__(
@@ -63,12 +45,13 @@ class Loop:
         fabric: Fabric,
         task: TrainingTask,
         state: TrainingState,
-        settings: LoopSettings,
         folder: RunFolder,
-        seed: int,
+        configuration: Mapping[str, Any],
     ) -> None:
         self._fabric, self._task, self._state = fabric, task, state
-        self._settings, self._folder, self._seed = settings, folder, seed
+        self._recipe: Recipe = task.recipe
+        self._folder, self._configuration = folder, configuration
+        self._buffers = StepBuffers(state.plain_model, task.passes, fabric)
         self._writes = fabric.is_global_zero
         self._unseen: list[Tensor] = []  # [loss, accuracy] of the last steps, still on the device
 
@@ -79,23 +62,22 @@ class Loop:
             UserError: if the loss is no longer finite; says at which step, and names the last good checkpoint.
             Interrupted: after SIGINT or SIGTERM; the run can be resumed.
         """
-        state, settings = self._state, self._settings
-        log = MetricsLog(self._folder.metrics, state.step or -1) if self._writes else None
+        state, settings = self._state, self._recipe.loop
+        loggers = Loggers(self._recipe.loggers if self._writes else ())
         began = time.monotonic() - state.seconds
         with ExitStack() as stack:
-            if log:
-                stack.callback(log.close)  # however training ends
+            stack.callback(loggers.close)  # however training ends
+            loggers.start(self._folder, state.step or None, self._configuration)
             stop = stack.enter_context(stop_on_signals())
             while state.step < settings.steps:
                 self._unseen.append(self._step())
                 state.step += 1
                 validating = state.step == settings.steps or _is_multiple(state.step, settings.validate_every)
                 logging = validating or _is_multiple(state.step, settings.log_every)
-                stopping = self._agree(stop.made, meeting=logging)
+                stopping = self._any_wants_to_stop(stop.made, meeting=logging)
                 if logging:
                     row = self._row() | (self._validate() if validating else {})
-                    if log:
-                        log.add(state.step, row)
+                    loggers.log(state.step, row)
                     progress.update(state.step, settings.steps, _in_words(row))
                 if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
                     state.seconds = time.monotonic() - began
@@ -105,32 +87,37 @@ class Loop:
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy
         """One step of the optimiser on the mean loss of all passes."""
-        fabric, task, state = self._fabric, self._task, self._state
+        fabric, task, state, clock = self._fabric, self._task, self._state, self._clock
         state.model.train()
-        set_training_step(state.plain_model, state.step)
+        set_training_progress(state.plain_model, clock.done)
+        self._recipe.schedule.apply(state.optimizer, clock)
         state.optimizer.zero_grad(set_to_none=True)
         outcomes = []
-        for number in range(task.passes):
-            place = number * fabric.world_size + fabric.global_rank  # of this pass among those of all processes
-            with (
-                seeded(self._seed, state.step, place, device=fabric.device),
-                fabric.no_backward_sync(state.model, enabled=number < task.passes - 1),
-            ):
-                outcome = self._outcome(place)
-                fabric.backward(outcome.loss / task.passes)
-            outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]))
+        with self._buffers.step():
+            for number in range(task.passes):
+                place = number * fabric.world_size + fabric.global_rank  # of this pass among those of all processes
+                with (
+                    self._buffers.one_pass(),
+                    seeded(self._recipe.seed, state.step, place, device=fabric.device),
+                    fabric.no_backward_sync(state.model, enabled=number < task.passes - 1),
+                ):
+                    outcome = self._outcome(clock, place)
+                    fabric.backward(outcome.loss / task.passes)
+                outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]))
         state.optimizer.step()
-        if state.scheduler:
-            state.scheduler.step()
         return torch.stack(outcomes).mean(dim=0)
 
-    def _outcome(self, place: int) -> Outcome:
-        try:
-            return self._task.outcome(self._state.model, self._state.step, place)
-        except SolverError as error:
-            raise UserError(f"step {self._state.step}: {error}; {self._last_good()}") from error
+    @property
+    def _clock(self) -> Clock:
+        return Clock(self._state.step, self._recipe.loop.steps)
 
-    def _look(self) -> None:
+    def _outcome(self, clock: Clock, place: int) -> Outcome:
+        try:
+            return self._task.outcome(self._state.model, clock, place)
+        except SolverError as error:
+            raise UserError(f"step {clock.step}: {error}; {self._last_good()}") from error
+
+    def _fetch_figures(self) -> None:
         """Fetch the unseen figures from the device; stop if one is not finite.
 
         Done now and then and not at every step, so that the device is not waited for.
@@ -146,8 +133,9 @@ class Loop:
 
     def _row(self) -> dict[str, float]:
         """Means since the last row, and the learning rate from here on."""
-        self._look()
+        self._fetch_figures()
         state = self._state
+        self._recipe.schedule.apply(state.optimizer, self._clock)
         losses, accuracies = zip(*state.window, strict=True)
         state.window = []
         return {
@@ -158,7 +146,6 @@ class Loop:
 
     def _validate(self) -> dict[str, float]:
         """Validate, and keep the weights if they are the best so far."""
-        share_buffers(self._fabric, self._state.plain_model)
         figures = self._task.validate(self._state.plain_model)
         best = self._state.best
         if not best or not self._task.score or figures[self._task.score] > best[self._task.score]:
@@ -170,13 +157,13 @@ class Loop:
 
     def _save(self) -> None:
         """Write the checkpoint to resume from, unless it would be of no use."""
-        self._look()
+        self._fetch_figures()
         if not self._state.is_finite():
             raise self._diverged(self._state.step - 1)
         if self._writes:
             self._state.save(self._folder)
 
-    def _agree(self, wish: bool, *, meeting: bool) -> bool:
+    def _any_wants_to_stop(self, wish: bool, *, meeting: bool) -> bool:
         """Whether any process wants to stop; several processes only ask one another where they meet anyway."""
         if self._fabric.world_size == 1:
             return wish

@@ -1,18 +1,20 @@
 """What every recipe of a training has: how long it goes on, and the hardware it runs on."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from jsonargparse import ArgumentParser
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.errors import UserError
 from episodes.images.placement import Placement
+from fewshot_sla.runs.loggers import Logger
+from fewshot_sla.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -59,8 +61,12 @@ class Recipe(Protocol):
         """Makes the optimiser of the weights."""
 
     @property
-    def schedule(self) -> Callable[[Optimizer], LRScheduler]:
-        """Makes its learning-rate schedule, counted in steps."""
+    def schedule(self) -> Schedule:
+        """Sets its learning rate, by the share of the training that is done."""
+
+    @property
+    def loggers(self) -> Sequence[Logger]:
+        """What the figures of the training are written to."""
 
 
 @dataclass
@@ -75,6 +81,7 @@ class Hardware:
         precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
         channels_last: keep weights in the memory order that convolutions are fastest in.
         compile: compile the backbone (the whole model, if it has none) with torch.compile; pays in long runs.
+        wait_s: how many seconds several processes wait for one another, at the start and whenever they meet.
         placement: where the bytes of the data set live: "device", "pinned" (this process's memory), "mmap" (the
             file), or "auto", the first of these for which there is room.
     """
@@ -87,6 +94,7 @@ class Hardware:
     channels_last: bool = True
     compile: bool = False
     placement: Placement = "auto"
+    wait_s: float = 1800.0
 
     def fabric(self) -> "Fabric":
         """Fabric for this hardware, not launched yet.
@@ -94,14 +102,23 @@ class Hardware:
         Raises:
             UserError: if the machine does not have it.
         """
-        from lightning_fabric import Fabric  # takes seconds to import, and --help does not need it
+        # Both take seconds to import, and --help does not need them.
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies import DDPStrategy
 
+        from fewshot_sla.training.processes import check_launcher
+
+        check_launcher(self.devices, self.num_nodes)
+        strategy: str | DDPStrategy = self.strategy
+        if self.strategy in ("auto", "ddp") and self.devices * self.num_nodes > 1:
+            # Buffers are averaged once a step (StepBuffers); the first process's must not replace those of the others.
+            strategy = DDPStrategy(broadcast_buffers=False, timeout=timedelta(seconds=self.wait_s))
         try:
             fabric = Fabric(
                 accelerator=self.accelerator,
                 devices=self.devices,
                 num_nodes=self.num_nodes,
-                strategy=self.strategy,
+                strategy=strategy,
                 precision=self.precision,
             )
         except (TypeError, ValueError, RuntimeError, ImportError) as error:

@@ -8,7 +8,6 @@ import torch
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
@@ -28,7 +27,6 @@ class TrainingState:
     model: _FabricModule
     plain_model: nn.Module
     optimizer: Optimizer
-    scheduler: LRScheduler | None
     extras: Mapping[str, Tensor]
     identity: Mapping[str, Any]
     step: int = 0
@@ -50,7 +48,6 @@ class TrainingState:
             "window": self.window,
             "seconds": self.seconds,
             "optimizer": rest,
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
         }
         return self.weights() | checkpoint.with_prefix("optimizer", tensors), state
 
@@ -70,7 +67,5 @@ class TrainingState:
         self.optimizer.load_state_dict(
             checkpoint.unpack_optimizer(checkpoint.without_prefix("optimizer", tensors), state["optimizer"])
         )
-        if self.scheduler:
-            self.scheduler.load_state_dict(state["scheduler"])
         self.step, self.best, self.window = state["step"], state["best"], state["window"]
         self.seconds = state["seconds"]

@@ -22,3 +22,6 @@ class MetaLearner(nn.Module, ABC):
         episodes: EpisodeBatch,  # support [T, S, C, H, W], query [T, R, C, H, W], normalised floats
     ) -> Tensor:  # [T, R, W] float32
         """Logits of every query for every class."""
+
+    def calibrate(self, episodes: EpisodeBatch) -> None:
+        """Adapt."""

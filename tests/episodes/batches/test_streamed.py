@@ -250,7 +250,7 @@ def test_workers_end_with_batches_that_are_garbage(root: Path) -> None:
 
 def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:
     program = (
-        "from episodes import decoding\n"
+        "from episodes.images import decoding\n"
         "from episodes.datasets.readers.streamed_folders import StreamedFolders\n"
         "from episodes.batches.streamed import StreamedBatches, files_normalization\n"
         "decoding._GRACE = 10**6\n"

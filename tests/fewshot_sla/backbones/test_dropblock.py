@@ -3,7 +3,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from episodes.errors import UserError
-from fewshot_sla.backbones import DropBlock, dropblock, set_training_step
+from fewshot_sla.backbones import DropBlock, dropblock, set_training_progress
 from fewshot_sla.backbones.dropblock import expand_seeds
 
 # Height, width, block: MetaOptNet's maps at 84x84 and 32x32, 28x28's, and some that are not square.
@@ -89,7 +89,7 @@ def test_expand_seeds() -> None:
 def test_identity_in_evaluation() -> None:
     x = torch.randn(2, 3, 5, 5)
     assert dropblock(x, 0.5, 3, training=False) is x
-    layer = DropBlock(0.5, 3, schedule_steps=0).eval()
+    layer = DropBlock(0.5, 3, ramp=0).eval()
     assert layer(x) is x
 
 
@@ -135,41 +135,38 @@ def test_empty_batch() -> None:
     assert dropblock(torch.ones(0, 3, 5, 5), 0.5, 2).shape == (0, 3, 5, 5)
 
 
-@pytest.mark.parametrize(("step", "keep_rate"), [(0, 1.0), (10_000, 0.95), (20_000, 0.9), (50_000, 0.9)])
-def test_schedule(step: int, keep_rate: float) -> None:
-    layer = DropBlock(drop_rate=0.1, schedule_steps=20_000)
-    set_training_step(layer, step)
+@pytest.mark.parametrize(("done", "keep_rate"), [(0, 1.0), (1 / 6, 0.95), (1 / 3, 0.9), (5 / 6, 0.9), (1, 0.9)])
+def test_schedule(done: float, keep_rate: float) -> None:
+    layer = DropBlock(drop_rate=0.1, ramp=1 / 3)
+    set_training_progress(layer, done)
     assert layer.keep_rate().item() == pytest.approx(keep_rate)
-    # MetaOptNet counts two forward passes a step.
-    assert layer.keep_rate().item() == pytest.approx(max(1 - 0.1 / (20 * 2000) * (2 * step), 1 - 0.1))
+    assert 1 - layer.strength(done) == pytest.approx(keep_rate)
 
 
-def test_schedule_of_no_steps_is_constant() -> None:
-    assert DropBlock(drop_rate=0.2, schedule_steps=0).keep_rate().item() == pytest.approx(0.8)
+def test_a_ramp_of_nothing_is_constant() -> None:
+    assert DropBlock(drop_rate=0.2, ramp=0).keep_rate().item() == pytest.approx(0.8)
 
 
 def test_the_layer_uses_its_schedule() -> None:
-    layer = DropBlock(drop_rate=0.3, block_size=2, schedule_steps=100)
+    layer = DropBlock(drop_rate=0.3, block_size=2, ramp=0.5)
     x = torch.ones(2000, 1, 6, 6)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         assert torch.equal(layer(x), x)
-        set_training_step(layer, 50)
+        set_training_progress(layer, 0.25)
         half = (layer(x) == 0).float().mean().item()
-        set_training_step(layer, 100)
+        set_training_progress(layer, 0.5)
         full = (layer(x) == 0).float().mean().item()
     assert half == pytest.approx(0.15, abs=0.02)
     assert full == pytest.approx(0.3, abs=0.05)
 
 
-def test_the_step_survives_casts_and_checkpoints() -> None:
+def test_the_rate_survives_checkpoints() -> None:
     layer = DropBlock()
-    set_training_step(layer, 19_999)
-    layer.to(torch.bfloat16)
+    set_training_progress(layer, 0.123456)
     resumed = DropBlock()
     resumed.load_state_dict(layer.state_dict())
-    assert resumed.training_step.dtype == torch.int64
-    assert int(resumed.training_step) == 19_999
+    assert torch.equal(resumed.keep_rate(), layer.keep_rate())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +175,7 @@ def test_the_step_survives_casts_and_checkpoints() -> None:
         ({"drop_rate": 1.0}, "less than 1, got 1.0"),
         ({"drop_rate": -0.1}, "got -0.1"),
         ({"block_size": 0}, "block_size must be at least 1, got 0"),
-        ({"schedule_steps": -1}, "schedule_steps must be at least 0, got -1"),
+        ({"ramp": 20_000}, "ramp must be a share of the training, 0 to 1, got 20000"),
     ],
 )
 def test_impossible_arguments(arguments: dict[str, float], message: str) -> None:
@@ -200,7 +197,7 @@ def test_nothing_is_read_back_from_the_device() -> None:
         with pytest.raises(Exception, match="nonzero"):  # index lists would be noticed
             (torch.rand(4, 4) < 0.5).nonzero()
         layer = DropBlock(block_size=2)
-        set_training_step(layer, 5)
+        set_training_progress(layer, 0.1)
         x = torch.randn(2, 3, 5, 5, requires_grad=True)
         y = layer(x)
         y.sum().backward()
@@ -216,7 +213,7 @@ def test_no_synchronisation_on_cuda() -> None:
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        set_training_step(layer, 5)
+        set_training_progress(layer, 0.1)
         layer(x).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -49,9 +49,9 @@ def peer() -> Callable[..., nn.Module]:
 def load_from(peer: nn.Module, backbone: ResNet12) -> None:
     theirs = peer.features.state_dict()
     ours = backbone.state_dict()
-    weights = {name: theirs.pop(their_name(name)) for name in ours if not name.endswith("training_step")}
+    weights = {name: theirs.pop(their_name(name)) for name in ours if not name.endswith(".drop.drop")}
     assert not theirs, f"no place for {list(theirs)}"
-    steps = {name: value for name, value in ours.items() if name.endswith("training_step")}
+    steps = {name: value for name, value in ours.items() if name.endswith(".drop.drop")}
     backbone.load_state_dict(weights | steps)
 
 
@@ -105,7 +105,7 @@ def test_parameter_count(peer: Callable[..., nn.Module]) -> None:
 def test_shape(size: int, area: int, in_channels: int, block_size: int) -> None:
     images = torch.randn(2, in_channels, size, size)
     for pooled, features in [(False, 20 * area), (True, 20)]:
-        backbone = ResNet12(in_channels, SMALL, pooled=pooled, block_size=block_size, schedule_steps=0)
+        backbone = ResNet12(in_channels, SMALL, pooled=pooled, block_size=block_size, ramp=0.5)
         output = backbone(images)  # in training mode: DropBlock must fit the maps of every size
         assert output.shape == (2, features)
         assert torch.isfinite(output).all()
@@ -120,10 +120,10 @@ def test_default_feature_dimensions_are_metaoptnets() -> None:
 
 
 def test_regularisers_are_metaoptnets() -> None:
-    drops = [stage.drop for stage in ResNet12(widths=SMALL, drop_rate=0.2, block_size=3, schedule_steps=7).stages]
+    drops = [stage.drop for stage in ResNet12(widths=SMALL, drop_rate=0.2, block_size=3, ramp=0.5).stages]
     assert [type(drop) for drop in drops] == [nn.Dropout, nn.Dropout, DropBlock, DropBlock]
     assert [drop.p for drop in drops[:2]] == [0.2, 0.2]
-    assert [(drop.drop_rate, drop.block_size, drop.schedule_steps) for drop in drops[2:]] == [(0.2, 3, 7)] * 2
+    assert [(drop.drop_rate, drop.block_size, drop.ramp) for drop in drops[2:]] == [(0.2, 3, 0.5)] * 2
 
 
 def test_initial_weights() -> None:

@@ -8,14 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from episodes.batches.opening import open_batches
 from episodes.batches.source import BatchSource, ImageBatch
+from episodes.images.augmentation import NoAugmentation
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.objectives import SLA, Standing
 from fewshot_sla.classification.task import ClassificationTask, accuracies
+from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.recipe import Hardware
 from tests.integration.plugins import LinearBackbone
+from tests.tiny import TinyClasses
 
 CLASSES, SIDE = 3, 6
 
@@ -70,17 +75,27 @@ class Recorded(SLA):
 def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_training_is() -> None:
     objective = Recorded(Rotation())
     objective.seen = []
-    whole, parts = source(40, batch_size=12), source(40, batch_size=3)
-    recipe: Any = SimpleNamespace(batch_size=12, objective=objective, loop=SimpleNamespace(steps=5))
-    classifier = Classifier(LinearBackbone(size=SIDE), objective.outputs(CLASSES), (SIDE, SIDE))
+    data = TinyClasses(height=SIDE, width=SIDE, classes=CLASSES)
+    recipe: Any = SimpleNamespace(
+        batch_size=12,
+        images_per_forward=3,
+        objective=objective,
+        data=data,
+        keep="last",
+        seed=0,
+        backbone=LinearBackbone(size=SIDE),
+        augmentation=NoAugmentation(),
+    )
+    whole = open_batches(data.open("train"), 12, 0, Normalization.of(data.open("train")))
     for step in (0, 4):
         objective.seen = []
         for rank in (0, 1):
-            task = ClassificationTask(recipe, parts, None, torch.ones(CLASSES), process(rank, 2))
+            task = ClassificationTask(recipe)
+            task.on_device(process(rank, 2), Hardware(accelerator="cpu"))
             assert task.passes == 2
             assert task.score == ""
             for number in range(task.passes):
-                task.outcome(classifier, step, number * 2 + rank)
+                task.outcome(task.model, Clock(step, 5), number * 2 + rank)
         batch: ImageBatch = whole.batch(step)
         shares = [labels for labels, _ in objective.seen]
         in_order = [shares[rank * 2 + number] for number in range(2) for rank in range(2)]

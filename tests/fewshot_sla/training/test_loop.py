@@ -5,27 +5,32 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
-from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.errors import UserError
 from fewshot_sla.cli.progress import SilentProgress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.loggers import CSVLogger
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.solvers.errors import NonFiniteInputError
-from fewshot_sla.training.loop import Loop, Outcome
+from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.recipe import LoopSettings
-from fewshot_sla.training.schedules import PiecewiseConstant
+from fewshot_sla.training.schedules import Constant, Cosine, PiecewiseConstant, Schedule
 from fewshot_sla.training.signals import Interrupted
 from fewshot_sla.training.state import TrainingState
+from fewshot_sla.training.task import Outcome
+from fewshot_sla.training.torch_schedule import TorchSchedule
 
-PIECEWISE = partial(PiecewiseConstant, milestones=[5, 11], factors=[0.5, 0.1])
+PIECEWISE = PiecewiseConstant([5 / 17, 11 / 17], [0.5, 0.1])
 
 
 class Regression:
@@ -37,10 +42,11 @@ class Regression:
         self.passes = passes
         self.at_step = at_step or {}
         self.scores = scores
+        self.recipe: Any = None
 
-    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
-        if step in self.at_step:
-            self.at_step[step](model)
+    def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
+        if clock.step in self.at_step:
+            self.at_step[clock.step](model)
         inputs = torch.randn(4, 3)  # from the seeded default generator
         loss = (model(inputs) - inputs.sum(dim=1, keepdim=True)).square().mean()
         return Outcome(loss, torch.tensor(0.5))
@@ -51,12 +57,16 @@ class Regression:
         return {"score": -float(next(model.parameters()).detach().norm())}
 
 
-def make_state(fabric: Fabric, schedule: Callable[[torch.optim.Optimizer], LRScheduler]) -> TrainingState:
+def recipe_of(settings: LoopSettings, schedule: Schedule, seed: int = 3) -> Any:
+    return SimpleNamespace(loop=settings, schedule=schedule, seed=seed, loggers=[CSVLogger()])
+
+
+def make_state(fabric: Fabric) -> TrainingState:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     wrapped, _ = fabric.setup(model, optimizer)
-    return TrainingState(wrapped, model, optimizer, schedule(optimizer), {"extra": torch.ones(1)}, {"who": "test"})
+    return TrainingState(wrapped, model, optimizer, {"extra": torch.ones(1)}, {"who": "test"})
 
 
 def run(
@@ -65,15 +75,15 @@ def run(
     *,
     resume: bool = False,
     steps: int = 17,
-    schedule: Callable[[torch.optim.Optimizer], LRScheduler] = PIECEWISE,
+    schedule: Schedule = PIECEWISE,
     **settings: int,
 ) -> TrainingState:
     fabric = Fabric(accelerator="cpu", devices=1)
-    state, folder = make_state(fabric, schedule), RunFolder(path)
+    state, folder, task = make_state(fabric), RunFolder(path), task or Regression()
     if resume:
         state.restore(folder)
-    chosen = LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings})
-    Loop(fabric, task or Regression(), state, chosen, folder, seed=3).run(SilentProgress())
+    task.recipe = recipe_of(LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings}), schedule)
+    Loop(fabric, task, state, folder, {}).run(SilentProgress())  # type: ignore[arg-type]
     return state
 
 
@@ -146,15 +156,8 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, kil
 
 
 SCHEDULES = {
-    # Their states hold a Counter with number keys, and other schedulers' states: what JSON would quietly change.
-    "multi-step": partial(lr_scheduler.MultiStepLR, milestones=[5, 9], gamma=0.1),
-    "sequential": lambda optimizer: lr_scheduler.SequentialLR(
-        optimizer,
-        [lr_scheduler.LinearLR(optimizer, total_iters=3), lr_scheduler.MultiStepLR(optimizer, [4, 8], gamma=0.3)],
-        [3],
-    ),
-    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=17),
-    "one-cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.02, total_steps=20),
+    "one-cycle": TorchSchedule(partial(lr_scheduler.OneCycleLR, max_lr=0.02, total_steps=20)),
+    "cosine": Cosine(warmup=0.2),
 }
 
 
@@ -172,9 +175,9 @@ def test_any_schedule_resumes(tmp_path: Path, name: str) -> None:
 
 
 def test_best_is_the_first_of_the_largest_scores(tmp_path: Path) -> None:
-    state = run(tmp_path, Regression(scores=[0.2, 0.7, 0.7, 0.1]), steps=24)
+    state = run(tmp_path, Regression(scores=[0.2, 0.7, 0.7, 0.1]), steps=24, schedule=Constant())
     assert state.best == {"score": 0.7, "step": 12}
-    whole = run(tmp_path / "until_12", Regression(scores=[0.2, 0.7]), steps=12)
+    whole = run(tmp_path / "until_12", Regression(scores=[0.2, 0.7]), steps=12, schedule=Constant())
     best = weights_of(tmp_path, "best.safetensors")
     assert_same_tensors(best, whole.weights())
 
@@ -221,7 +224,7 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
     data = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     class Split(Regression):
-        def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
+        def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
             inputs = data.chunk(passes)[number]
             return Outcome(model(inputs).square().mean(), torch.tensor(0.0))
 
@@ -231,8 +234,8 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
         model = nn.Linear(3, 1, dtype=torch.float64)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         wrapped, _ = fabric.setup(model, optimizer)
-        state = TrainingState(wrapped, model, optimizer, None, {}, {})
-        Loop(fabric, task, state, LoopSettings(5, 5, 5), RunFolder(path), 0).run(SilentProgress())
+        task.recipe = recipe_of(LoopSettings(5, 5, 5), Constant())
+        Loop(fabric, task, TrainingState(wrapped, model, optimizer, {}, {}), RunFolder(path), {}).run(SilentProgress())
         return model.weight.detach()
 
     torch.manual_seed(1)

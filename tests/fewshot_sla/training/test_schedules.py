@@ -1,21 +1,41 @@
-"""The learning rate at every step, warm-up included, against what the papers write down epoch by epoch."""
+"""The learning rate at every step, warm-up included, against what the papers write down; and torch's own schedulers."""
+
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.errors import UserError
-from fewshot_sla.training.schedules import PiecewiseConstant
+from fewshot_sla.training.clock import Clock, first_difference
+from fewshot_sla.training.schedules import Constant, Cosine, PiecewiseConstant, Schedule
+from fewshot_sla.training.torch_schedule import TorchSchedule
 
 
-def rates(schedule_of: type[PiecewiseConstant], steps: int, **options: object) -> list[float]:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    schedule = schedule_of(optimizer, **options)  # type: ignore[arg-type]
-    found = []
-    for _ in range(steps):
+def sgd(**settings: float) -> Optimizer:
+    return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, **settings)
+
+
+def rates(schedule: Schedule, steps: int) -> list[float]:
+    optimizer, found = sgd(), []
+    for step in range(steps):
+        schedule.apply(optimizer, Clock(step, steps))
         found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
     return found
+
+
+def test_metaoptnet_at_any_length() -> None:
+    """Lee et al. 2019: 60 epochs, factors 0.06, 0.012, 0.0024 from epochs 20, 40 and 50 on."""
+    schedule = PiecewiseConstant([0.333333, 0.666667, 0.833333], [0.06, 0.012, 0.0024])
+    for per_epoch in (1, 10, 1000):
+        expected = [
+            f for f, epochs in ((1, 20), (0.06, 20), (0.012, 10), (0.0024, 10)) for _ in range(epochs * per_epoch)
+        ]
+        assert rates(schedule, 60 * per_epoch) == pytest.approx([0.1 * factor for factor in expected])
 
 
 def test_the_warm_up_of_the_long_tailed_trainings() -> None:
@@ -24,20 +44,97 @@ def test_the_warm_up_of_the_long_tailed_trainings() -> None:
     for epoch in range(1, 201):
         rate = 0.1 * epoch / 5 if epoch <= 5 else 0.1
         expected.append(rate * (0.0001 if epoch > 180 else 0.01 if epoch > 160 else 1))
-    found = rates(PiecewiseConstant, 200, milestones=[160, 180], factors=[0.01, 0.0001], warmup=5)
+    found = rates(PiecewiseConstant([0.8, 0.9], [0.01, 0.0001], warmup=0.025), 200)
     assert found == pytest.approx(expected)
 
 
 def test_a_milestone_within_the_warm_up_changes_what_it_grows_to() -> None:
-    found = rates(PiecewiseConstant, 5, milestones=[2], factors=[0.5], warmup=4)
+    found = rates(PiecewiseConstant([0.4], [0.5], warmup=0.8), 5)
     assert found == pytest.approx([0.025, 0.05, 0.0375, 0.05, 0.05])
 
 
-@pytest.mark.parametrize("warmup", [0, 1])
-def test_no_step_or_one_of_warm_up_is_none(warmup: int) -> None:
-    assert rates(PiecewiseConstant, 3, milestones=[], factors=[], warmup=warmup) == [0.1, 0.1, 0.1]
+@pytest.mark.parametrize("schedule", [Constant(), PiecewiseConstant(), PiecewiseConstant(warmup=0.3)])
+def test_no_step_or_one_of_warm_up_is_none(schedule: Schedule) -> None:
+    assert rates(schedule, 3) == [0.1, 0.1, 0.1]
 
 
-def test_a_warm_up_below_zero_is_refused() -> None:
-    with pytest.raises(UserError, match="warmup must not be negative, got -1"):
-        rates(PiecewiseConstant, 1, milestones=[], factors=[], warmup=-1)
+def test_half_a_cosine_is_torchs() -> None:
+    torchs = TorchSchedule(partial(lr_scheduler.CosineAnnealingLR, T_max=40))
+    assert rates(Cosine(), 40) == pytest.approx(rates(torchs, 40))
+    warm = rates(Cosine(least=0.1, warmup=0.25), 40)
+    assert warm[:10] == pytest.approx([0.01 * (step + 1) for step in range(10)])
+    assert warm[10] == pytest.approx(0.1)
+    assert warm[25] == pytest.approx(0.055)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], [], -1), "warmup must not be negative, got -1"),
+        (([20_000], [0.1]), "milestones must be a share of the training, 0 to 1, not a number of steps, got 20000"),
+        (([0.5, 0.4], [0.1, 0.2]), "increasing milestones"),
+        (([0.5], []), "one factor for each"),
+    ],
+)
+def test_what_is_refused(arguments: tuple, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        PiecewiseConstant(*arguments)
+
+
+TORCHS: dict[str, Callable[[Optimizer], LRScheduler]] = {
+    "multi-step": partial(lr_scheduler.MultiStepLR, milestones=[5, 9], gamma=0.1),
+    "sequential": lambda optimizer: lr_scheduler.SequentialLR(
+        optimizer,
+        [lr_scheduler.LinearLR(optimizer, total_iters=3), lr_scheduler.MultiStepLR(optimizer, [4, 8], gamma=0.3)],
+        [3],
+    ),
+    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=17),
+    "one-cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.02, total_steps=20),  # moves the momentum too
+}
+
+
+@pytest.mark.parametrize("name", TORCHS)
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_torchs_schedulers_do_what_they_do_alone_and_from_any_step(name: str, kind: str) -> None:
+    def make() -> Optimizer:
+        weight = torch.zeros(1, requires_grad=True)
+        return torch.optim.Adam([weight], lr=0.1) if kind == "adam" else sgd(momentum=0.9)
+
+    alone, expected = make(), []
+    scheduler = TORCHS[name](alone)
+    for _ in range(17):
+        expected.append({k: v for k, v in alone.param_groups[0].items() if k in ("lr", "momentum", "betas")})
+        alone.step()
+        scheduler.step()
+    for first in (0, 6, 16):
+        schedule, optimizer = TorchSchedule(TORCHS[name]), make()
+        for step in range(first, 17):
+            schedule.apply(optimizer, Clock(step, 17))
+            found = {k: v for k, v in optimizer.param_groups[0].items() if k in ("lr", "momentum", "betas")}
+            assert found == expected[step]
+
+
+def test_a_scheduler_that_waits_for_the_validation_is_refused() -> None:
+    schedule = TorchSchedule(lr_scheduler.ReduceLROnPlateau)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="ReduceLROnPlateau does not go with steps on batches"):
+        schedule.apply(sgd(), Clock(0, 5))
+
+
+@given(st.integers(1, 1_000_000), st.integers(1, 60), st.integers(0, 60))
+def test_six_digits_name_every_epoch(per_epoch: int, epochs: int, epoch: int) -> None:
+    epoch = min(epoch, epochs)
+    clock = Clock(0, epochs * per_epoch)
+    share = round(epoch / epochs, 6)
+    assert abs(clock.steps_in(share) - epoch * per_epoch) <= clock.steps * 5e-7 + 0.5
+    if clock.steps <= 500_000:
+        assert clock.steps_in(share) == epoch * per_epoch
+
+
+def test_where_two_lengths_part() -> None:
+    schedule = PiecewiseConstant([0.5], [0.1])
+    assert first_difference(schedule.value, 40, 100, 200) is None
+    assert first_difference(schedule.value, 60, 100, 200) == 50
+    assert first_difference(schedule.value, 60, 100, 100) is None
+    assert first_difference(Constant().value, 60, 100, 200) is None
+    assert first_difference(Cosine().value, 2, 100, 200) == 1
+    assert first_difference(TorchSchedule(TORCHS["cosine"]).value, 60, 100, 200) is None

@@ -229,7 +229,7 @@ def test_names_of_data_sets_may_be_anything(fake: Fake) -> None:
 
 def test_processes_that_decode_at_once_do_no_harm(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:2]; from test_store import Fake\n"
+        "import sys; sys.path[:0] = sys.argv[1:2]; from test_source import Fake\n"
         "fake = Fake('x', sys.argv[2]); print(fake.load('train').fingerprint, fake.decoded)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "cache")]

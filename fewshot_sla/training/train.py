@@ -1,4 +1,4 @@
-"""Training from a plan to a trained model: everything is checked before the run folder is made."""
+"""Training from a task to a trained model: everything is checked before the run folder is made."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
-from episodes.images.labelled import LabelledImages
 from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.runs import checkpoint, plain_values
 from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
 from fewshot_sla.runs.provenance import device_facts
+from fewshot_sla.training.clock import first_difference
 from fewshot_sla.training.loop import Loop
-from fewshot_sla.training.plan import Ready, TrainingPlan
+from fewshot_sla.training.processes import launch
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.state import TrainingState
+from fewshot_sla.training.task import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Training:
 
     Attributes:
         fabric: the processes it ran on.
-        validation: the images that chose the best checkpoint, on the device; None if none did.
+        task: what was trained, its images on the device.
         steps: steps made.
         seconds: wall time of the loop, all sessions of a resumed run together.
         best: validation figures of the best step, and that step.
@@ -36,11 +37,11 @@ class Training:
     """
 
     fabric: Fabric
-    validation: SplitImages | None
+    task: TrainingTask
     steps: int
     seconds: float
     best: dict[str, float]
-    device: dict
+    device: dict[str, Any]
 
     @property
     def is_first_process(self) -> bool:
@@ -48,11 +49,14 @@ class Training:
         return self.fabric.is_global_zero
 
 
-def train(plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str, *, resuming: bool) -> Training:
-    """Train by a plan, into a run folder.
+def train(
+    program: str, task: TrainingTask, hardware: Hardware, folder: RunFolder, config: str, *, resuming: bool
+) -> Training:
+    """Train into a run folder.
 
     Args:
-        plan: what to train and how; its model is trained in place.
+        program: the door it came through, for instance "meta_train"; stands in the checkpoints.
+        task: what to train and how; its model is trained in place.
         hardware: what to run on.
         folder: where all files go.
         config: contents of ``config.yaml``.
@@ -62,12 +66,12 @@ def train(plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str
         UserError: before anything is written, if something does not fit; later, if the loss is no longer finite.
         Interrupted: after Ctrl-C; the run can be resumed.
     """
-    plan.rehearse()
+    task.rehearse()
     fabric = hardware.fabric()
-    plan.check_sharing(fabric.world_size)
-    # Other processes are started by fabric.launch() and come through here again: only the first one makes the folder.
+    task.check_sharing(fabric.world_size)
+    # Other processes are started by launch() and come through here again: only the first one makes the folder.
     with ExitStack() as stack:
-        stack.callback(plan.close)
+        stack.callback(task.close)
         if not getattr(rank_zero_only, "rank", 0):
             if not resuming:
                 folder.create()
@@ -75,70 +79,87 @@ def train(plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str
             stack.enter_context(folder.in_use())
             if not resuming:
                 write_text(folder.config, config)
-        fabric.launch()
-        return _train(plan, hardware, folder, config, fabric, resuming=resuming)
+        launch(fabric, hardware.wait_s)
+        return _train(program, task, hardware, folder, config, fabric, resuming=resuming)
 
 
 def _train(
-    plan: TrainingPlan, hardware: Hardware, folder: RunFolder, config: str, fabric: Fabric, *, resuming: bool
+    program: str,
+    task: TrainingTask,
+    hardware: Hardware,
+    folder: RunFolder,
+    config: str,
+    fabric: Fabric,
+    *,
+    resuming: bool,
 ) -> Training:
-    settings = plan.recipe.loop
-    ready = plan.on_device(fabric, hardware)
-    state = _initial_state(plan, hardware, fabric, ready)
+    task.on_device(fabric, hardware)
+    hardware.prepare(task.model)
+    if not resuming:
+        task.model.to(fabric.device)
+        task.calibrate()
+    state = _initial_state(program, task, fabric)
     if resuming:
-        _check_same_run(plan, folder, state.identity, ready.train.images)
+        _check_same_run(task, folder, state.identity)
         state.restore(folder)
         if fabric.is_global_zero:
             write_text(folder.config, config)  # it may be longer now, or on other hardware
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as progress:
-        Loop(fabric, ready.task, state, settings, folder, plan.recipe.seed).run(progress)
+        Loop(fabric, task, state, folder, yaml.safe_load(config)).run(progress)
     facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
-    return Training(fabric, ready.validation, state.step, state.seconds, state.best, facts)
+    return Training(fabric, task, state.step, state.seconds, state.best, facts)
 
 
-def _check_same_run(plan: TrainingPlan, folder: RunFolder, identity: Mapping[str, Any], images: SplitImages) -> None:
+def _check_same_run(task: TrainingTask, folder: RunFolder, identity: Mapping[str, Any]) -> None:
     """Raise OtherRunError unless the run in the folder can go on, on these images and to this length."""
-    saved = checkpoint.load_checkpoint(folder.last)[1]
-    # Files that are read meanwhile are known by their times, which differ where somebody copied them.
-    content = ("fingerprint",) if isinstance(images, LabelledImages) else ()
+    saved = checkpoint.load_state(folder.last)
+    images = task.train
+    content = ("fingerprint",) if images.fingerprint_is_of_content else ()
     for name in ("image_shape", "class_names", "class_counts", *content):
         if name in saved and saved[name] != identity.get(name):
             raise OtherRunError(
                 f"{folder.path}: {images.name} is not what the run began with (another {name}); resume it with those "
                 "images, or start anew in another --run_folder"
             )
-    steps = plan.recipe.loop.steps
+    steps = task.recipe.loop.steps
     if saved["step"] > steps:
         raise OtherRunError(
             f"{folder.path}: the run has made {saved['step']} steps already, loop.steps ({steps}) is less"
         )
+    before = saved.get("steps", steps)
+    differs = first_difference(task.scheduled, saved["step"], before, steps)
+    if differs is not None:
+        raise OtherRunError(
+            f"{folder.path}: the recipe goes by the share of the training that is done, and step {differs} of {before} "
+            f"was not made as it would be in a run of {steps} steps; keep loop.steps ({before}), or start anew in "
+            "another --run_folder"
+        )
     try:
-        plan.check_resumed(saved)
+        task.check_resumed(saved)
     except UserError as error:
         raise OtherRunError(f"{folder.path}: {error}, or start anew in another --run_folder") from error
 
 
-def _initial_state(plan: TrainingPlan, hardware: Hardware, fabric: Fabric, ready: Ready) -> TrainingState:
-    hardware.prepare(plan.model)
-    optimizer = plan.recipe.optimizer(plan.model.parameters())
-    model, _ = fabric.setup(plan.model, optimizer)
-    normalization, images = ready.train.normalization, ready.train.images
+def _initial_state(program: str, task: TrainingTask, fabric: Fabric) -> TrainingState:
+    optimizer = task.recipe.optimizer(task.model.parameters())
+    model, _ = fabric.setup(task.model, optimizer)
+    images, normalization = task.train, task.normalization
     return TrainingState(
         model=model,
-        plain_model=plan.model,
+        plain_model=task.model,
         optimizer=optimizer,
-        scheduler=plan.recipe.schedule(optimizer),
         extras={
             "normalization.mean": normalization.mean,
             "normalization.deviation": normalization.deviation,
         },
         identity={
-            "program": plan.program,
+            "program": program,
             "train_images": images.name,
             "image_shape": list(images.image_shape),
             "fingerprint": images.fingerprint,
+            "steps": task.recipe.loop.steps,
             "torch": torch.__version__,
-            **plan.identity(),
+            **task.identity(),
         },
     )

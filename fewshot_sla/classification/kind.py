@@ -1,0 +1,63 @@
+"""Classification as a kind of training: what its doors, its runs and studies of it go by."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fewshot_sla.classification.classifier import Classifier, build_classifier
+from fewshot_sla.classification.recipe import DEFAULTS, Classification
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import Result
+from fewshot_sla.training.kind import Kind
+from fewshot_sla.training.recipe import Hardware
+
+if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
+    from fewshot_sla.classification.task import ClassificationTask
+    from fewshot_sla.training.train import Training
+
+
+class ClassificationKind(Kind[Classification, Classifier]):
+    """Classification: recipes with a backbone and batches; tested on new images of the same classes."""
+
+    wing = "classification"
+    program = "train"
+    tester = "test"
+    description = (
+        "Train a classifier, with or without label augmentation, on balanced or long-tailed data. Without any "
+        "argument: all objectives on handwritten digits, compared over several seeds (see python -m "
+        "fewshot_sla.study)."
+    )
+    recipe: ClassVar = Classification
+    defaults: ClassVar = DEFAULTS
+
+    def task(self, recipe: Classification) -> "ClassificationTask":
+        """The task of a recipe."""
+        from fewshot_sla.classification.task import ClassificationTask
+
+        return ClassificationTask(recipe)
+
+    def model(self, recipe: Classification, state: dict[str, Any]) -> Classifier:
+        """The recipe's backbone with the layers that its objective needs for the classes of the run."""
+        channels, height, width = state["image_shape"]
+        shape = (channels, height, width)
+        return build_classifier(recipe.backbone, recipe.objective, shape, len(state["class_names"]))
+
+    def report(self, training: "Training", folder: RunFolder, configuration: dict[str, Any]) -> None:
+        """Results on the validation images, if there are any, and the learning curve."""
+        from fewshot_sla.classification.report import report_training
+
+        report_training(training, folder, configuration)
+
+    def test(self, folder: RunFolder, split: str, hardware: Hardware) -> None:
+        """Every image as it is, by every inference."""
+        from fewshot_sla.classification.recipe import ClassificationTest
+        from fewshot_sla.classification.testing import evaluate_runs
+
+        evaluate_runs([folder], ClassificationTest(split=split), hardware)
+
+    def results(self, folder: RunFolder, split: str) -> list[Result]:
+        """Results of the images as they are, by every inference."""
+        from fewshot_sla.classification.testing import standard_results
+
+        return standard_results(folder, split)
+
+
+CLASSIFICATION = ClassificationKind()

@@ -1,0 +1,59 @@
+"""Meta-training as a kind of training: what its doors, its runs and studies of it go by."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.recipe import DEFAULTS, MetaTest, MetaTraining
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import Result
+from fewshot_sla.training.kind import Kind
+from fewshot_sla.training.recipe import Hardware
+
+if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
+    from fewshot_sla.meta.task import MetaTask
+    from fewshot_sla.training.train import Training
+
+
+class MetaKind(Kind[MetaTraining, MetaLearner]):
+    """Meta-training: recipes with a learner and episodes; tested on episodes of classes that it never saw."""
+
+    wing = "meta"
+    program = "meta_train"
+    tester = "meta_test"
+    description = (
+        "Meta-train a few-shot learner, with or without label augmentation. Without arguments: ProtoNet + SLA on "
+        "letters rendered from fonts."
+    )
+    recipe: ClassVar = MetaTraining
+    defaults: ClassVar = DEFAULTS
+
+    def task(self, recipe: MetaTraining) -> "MetaTask":
+        """The task of a recipe."""
+        from fewshot_sla.meta.task import MetaTask
+
+        return MetaTask(recipe)
+
+    def model(self, recipe: MetaTraining, state: dict[str, Any]) -> MetaLearner:
+        """The learner that the recipe describes."""
+        return recipe.learner
+
+    def report(self, training: "Training", folder: RunFolder, configuration: dict[str, Any]) -> None:
+        """Results on the validation episodes, the learning curve, and one episode as a picture."""
+        from fewshot_sla.meta.report import report_training
+
+        report_training(training, folder, configuration)
+
+    def test(self, folder: RunFolder, split: str, hardware: Hardware) -> None:
+        """1,000 episodes at 1 and at 5 shots."""
+        from fewshot_sla.meta.testing import evaluate_run
+
+        evaluate_run(folder, MetaTest(split=split), hardware)
+
+    def results(self, folder: RunFolder, split: str) -> list[Result]:
+        """Results by every inference at 1 and at 5 shots, if both are there."""
+        from fewshot_sla.meta.testing import standard_results
+
+        return standard_results(folder, split)
+
+
+META = MetaKind()

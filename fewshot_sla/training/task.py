@@ -1,0 +1,107 @@
+"""The contract of one training: its images, its model, what a step is, and how it is validated."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import LBFGS
+
+from episodes.batches.opening import SplitImages
+from episodes.errors import UserError
+from episodes.images.normalization import Normalization
+from fewshot_sla.backbones.scheduled import strengths
+from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.recipe import Hardware, Recipe
+
+
+class Outcome(NamedTuple):
+    """What one forward pass of a training step came to."""
+
+    loss: Tensor  # scalar, mean over what this pass holds
+    accuracy: Tensor  # scalar, share of right answers, 0..1
+
+
+class TrainingTask(ABC):
+    """One training, put together from its recipe: images loaded, model built, nothing written yet.
+
+    It is used in this order: :meth:`rehearse`, :meth:`check_sharing`, :meth:`on_device`, :meth:`calibrate` (new runs
+    only), then :meth:`outcome` and :meth:`validate` as the loop goes on, and :meth:`close` however it ends.
+
+    Attributes:
+        recipe: by which.
+        model: what is trained, in place.
+        train: the training images.
+        validation: the images that choose the best checkpoint; None if the last weights are kept.
+        normalization: mean and deviation of the training images; saved with the model.
+        passes: forward and backward passes of a step on this process, whose losses are averaged.
+        score: which of the validation figures chooses the best checkpoint; "" to keep the last weights.
+    """
+
+    recipe: Recipe
+    model: nn.Module
+    train: SplitImages
+    validation: SplitImages | None
+    normalization: Normalization
+    passes: int
+    score: str
+
+    @abstractmethod
+    def rehearse(self) -> None:
+        """Try everything once, so that what does not fit is said before training starts.
+
+        Raises:
+            UserError: if something does not fit.
+        """
+
+    @abstractmethod
+    def check_sharing(self, processes: int) -> None:
+        """Raise UserError unless a step can be shared out evenly over passes and processes."""
+
+    @abstractmethod
+    def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
+        """Put the images where batches are made, and count the passes of a step."""
+
+    def calibrate(self) -> None:  # noqa: B027 - a hook: most trainings start as their weights were drawn
+        """Adapt the model's start to the first training data; called once, before step 0 of a new run."""
+
+    @abstractmethod
+    def outcome(
+        self,
+        model: nn.Module,  # as Fabric wrapped it
+        clock: Clock,
+        number: int,
+    ) -> Outcome:
+        """Loss and accuracy of pass ``number`` of a step, counted over all processes."""
+
+    @abstractmethod
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Validation figures by name, larger is better, the same on every process."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint says about the model beside program, images and versions: plain values."""
+
+    def scheduled(self, clock: Clock) -> list[Any]:
+        """Whatever depends on the clock; a run can be resumed to another length while this would have been the same."""
+        return [self.recipe.schedule.value(clock), *strengths(self.model, clock.done)]
+
+    def check_resumed(self, saved: Mapping[str, Any]) -> None:  # noqa: B027 - a hook: most runs can go on
+        """Raise UserError unless a run whose checkpoint says this can go on by this recipe."""
+
+    def close(self) -> None:  # noqa: B027 - a hook: most trainings start nothing
+        """End what runs beside the training, such as processes that read ahead; called however training ends."""
+
+
+def check_optimizer(recipe: Recipe, model: nn.Module) -> None:
+    """Raise UserError if the optimiser or the schedule refuses its arguments, or does not go with steps on batches."""
+    try:
+        optimizer = recipe.optimizer(model.parameters())
+        recipe.schedule.apply(optimizer, Clock(0, recipe.loop.steps))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"optimizer or schedule: {error}") from error
+    if isinstance(optimizer, LBFGS):
+        raise UserError("LBFGS does not go with steps on batches; choose another one")

@@ -1,0 +1,111 @@
+"""A run folder as an object: everything about a trained model comes from there, nothing is retyped."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+import torch
+import yaml
+
+from episodes.errors import UserError
+from episodes.images.normalization import Normalization
+from fewshot_sla.cli import configuration
+from fewshot_sla.runs import checkpoint
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.kind import Kind, M, R
+
+
+@dataclass(frozen=True)
+class TrainedRun(Generic[R, M]):
+    """A trained model and all that belongs to it.
+
+    Attributes:
+        folder: the run.
+        recipe: what it was trained by.
+        model: with the weights that were kept: of the best validation, or the last.
+        normalization: of its training images.
+        configuration: the resolved ``config.yaml`` as plain containers.
+        state: what the checkpoint says beside the weights.
+    """
+
+    folder: RunFolder
+    recipe: R
+    model: M
+    normalization: Normalization
+    configuration: dict[str, Any]
+    state: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """The step of the weights that were kept."""
+        return int(self.state["best"]["step"])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images it was trained on."""
+        channels, height, width = self.state["image_shape"]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> "TrainedRun[R, M]":
+        """Move model and normalisation (in place) to a device."""
+        self.model.to(device)
+        self.normalization.to(device)
+        return self
+
+
+def load_trained(kind: Kind[R, M], folder: RunFolder) -> TrainedRun[R, M]:
+    """The model with the weights that were kept, on the CPU.
+
+    Args:
+        kind: the kind of training that the run is of.
+        folder: the run.
+
+    Raises:
+        UserError: if there is no such run, or its configuration or checkpoint cannot be used.
+    """
+    folder.require()
+    if not folder.best.exists():
+        raise UserError(
+            f"{folder.path}: the run stopped before its first validation; continue it with --resume --run_folder"
+        )
+    tensors, state = checkpoint.load_checkpoint(folder.best)
+    check_kind(kind, folder, state)
+    parser = kind.parser()
+    recipe: R = configuration.instantiate(parser, configuration.load(parser, folder.config), kind.recipe)
+    model = kind.model(recipe, state)
+    checkpoint.load_weights(model, checkpoint.without_prefix("model", tensors), folder.best)
+    statistics = checkpoint.without_prefix("normalization", tensors)
+    normalization = Normalization(statistics["mean"], statistics["deviation"])
+    return TrainedRun(folder, recipe, model, normalization, yaml.safe_load(folder.config.read_text()), state)
+
+
+def newest_run(kind: Kind[R, M], root: Path) -> RunFolder:
+    """The run of a kind under a folder whose best checkpoint is the newest.
+
+    Raises:
+        UserError: if there is none.
+    """
+    found = sorted(root.rglob("best.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        folder = RunFolder(path.parent)
+        try:
+            check_kind(kind, folder, checkpoint.load_state(path))
+        except UserError:  # of another kind of training, or damaged
+            continue
+        if folder.config.exists():
+            return folder
+    raise UserError(
+        f"there is no run of {kind.program} under {root.absolute()}; make one with make run, or name a run folder"
+    )
+
+
+def check_kind(kind: Kind[R, M], folder: RunFolder, state: dict[str, Any]) -> None:
+    """Raise UserError if a checkpoint is of a run of another kind of training, which has another recipe."""
+    program = state.get("program")
+    if program == kind.program and "image_shape" in state:
+        return
+    other = f"a run of {program}" if isinstance(program, str) else "a run of another version"
+    raise UserError(
+        f"{folder.path}: this is not a run of this version's {kind.program} but {other}; "
+        "a run is tested by the program of its kind: meta_train by meta_test, train by test"
+    )
