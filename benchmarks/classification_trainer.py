@@ -1,7 +1,6 @@
 """Our contestant of ``benchmarks.classification``: the trainer behind ``python -m fewshot_sla.train``, with a clock."""
 
 import tempfile
-from typing import Any
 
 from torch import nn
 
@@ -11,46 +10,30 @@ from episodes.transformations import Rotation
 from fewshot_sla.backbones import ResNetCifar
 from fewshot_sla.classification.objectives import SLA
 from fewshot_sla.classification.recipe import Classification
-from fewshot_sla.classification.task import ClassificationPlan
+from fewshot_sla.classification.task import ClassificationTask
 from fewshot_sla.cli.memory import keep_freed_memory
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.training.loop import Outcome, TrainingTask
-from fewshot_sla.training.plan import Ready
+from fewshot_sla.runs.loggers import CSVLogger, TensorBoardLogger
+from fewshot_sla.training.clock import Clock as TrainingClock
 from fewshot_sla.training.recipe import Hardware, LoopSettings
-from fewshot_sla.training.schedules import PiecewiseConstant
-from fewshot_sla.training.training import train
+from fewshot_sla.training.schedules import Constant
+from fewshot_sla.training.task import Outcome
+from fewshot_sla.training.train import train
 
 
-class TimedTask(TrainingTask):
-    """A task whose steps are timed, from the beginning of one to that of the next."""
+class TimedTask(ClassificationTask):
+    """A training as ``python -m fewshot_sla.train`` makes it; its steps are timed from one beginning to the next."""
 
-    def __init__(self, task: TrainingTask, clock: Clock) -> None:
-        self.task, self.clock = task, clock
-        self.passes, self.score = task.passes, task.score
-
-    def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
-        """That of the task."""
-        self.clock.tick()
-        return self.task.outcome(model, step, number)
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """That of the task."""
-        return self.task.validate(model)
-
-
-class TimedPlan(ClassificationPlan):
-    """A training as ``python -m fewshot_sla.train`` makes it, with a clock."""
-
-    def __init__(self, recipe: Classification, clock: Clock) -> None:
+    def __init__(self, recipe: Classification, timer: Clock) -> None:
         super().__init__(recipe)
-        self.clock = clock
-        if not clock.given.compiled:  # hooks would break the graph into pieces
-            clock.watch_backbone(self.model.backbone)
+        self.timer = timer
+        if not timer.given.compiled:  # hooks would break the graph into pieces
+            timer.watch_backbone(self.model.backbone)
 
-    def on_device(self, fabric: Any, hardware: Hardware) -> Ready:
-        """Its task is timed."""
-        ready = super().on_device(fabric, hardware)
-        return ready._replace(task=TimedTask(ready.task, self.clock))
+    def outcome(self, model: nn.Module, clock: TrainingClock, number: int) -> Outcome:
+        """That of the task."""
+        self.timer.tick()
+        return super().outcome(model, clock, number)
 
 
 def run_trainer(given: Setting, clock: Clock) -> None:
@@ -63,8 +46,9 @@ def run_trainer(given: Setting, clock: Clock) -> None:
         objective=SLA(Rotation()),
         augmentation=CropFlipJitter(PADDING, 0.5, 0.0),
         optimizer=lambda parameters: clock.watch(sgd(parameters)),
-        schedule=lambda optimizer: PiecewiseConstant(optimizer, [], []),
+        schedule=Constant(),
         loop=LoopSettings(steps=forever, validate_every=forever),
+        loggers=[CSVLogger(), TensorBoardLogger()],
         batch_size=given.batch_size,
         keep="last",
     )
@@ -74,4 +58,4 @@ def run_trainer(given: Setting, clock: Clock) -> None:
         compile=given.compiled,
     )
     with tempfile.TemporaryDirectory() as folder:
-        train(TimedPlan(recipe, clock), hardware, RunFolder(folder), "", resuming=False)
+        train("train", TimedTask(recipe, clock), hardware, RunFolder(folder), "{}", resuming=False)

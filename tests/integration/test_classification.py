@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from episodes.batches.opening import open_batches
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.results import read_class_results
-from fewshot_sla.classification.trained import load_classifier
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.training.trained import load_trained
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
 
@@ -74,9 +76,9 @@ def test_predictions_of_every_image_agree_with_the_accuracy(runs: dict[str, Path
 
 
 def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[str, Path]) -> None:
-    run = load_classifier(RunFolder(runs["SLA"]))
+    run = load_trained(CLASSIFICATION, RunFolder(runs["SLA"]))
     images = TinyClasses().load("test")
-    run.classifier.eval()
+    run.model.eval()
     right = 0
     for image, label in zip(images.images, images.labels, strict=True):
         pixels = (image.float() / 255 - run.normalization.mean[:, None, None]) / run.normalization.deviation[
@@ -84,7 +86,7 @@ def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[
         ]
         scores = torch.zeros(4)
         for j in range(4):
-            joint = run.classifier(torch.rot90(pixels, j, (-2, -1))[None])["joint"][0]
+            joint = run.model(torch.rot90(pixels, j, (-2, -1))[None])["joint"][0]
             scores += joint[[y * 4 + j for y in range(4)]]
         right += int(scores.argmax() == label)
     results = read_class_results(RunFolder(runs["SLA"]))
@@ -98,18 +100,18 @@ def test_an_ensemble_is_the_mean_of_its_members(
     other = tmp_path / "other"
     assert doors.train_classifier(other, *doors.objective("SLA"), "--seed=1") == 0
     json_file = tmp_path / "ensemble.json"
-    assert doors.run_class_test(runs["SLA"], other, "--json", json_file) == 0
+    assert doors.run_class_test(runs["SLA"], other, "--output", json_file) == 0
     assert "independent ensemble (IE) of 2 runs" in capsys.readouterr().out
     document = json.loads(json_file.read_text())
     assert document["members"] == [str(runs["SLA"]), str(other)]
     images = TinyClasses().load("test")
     total = torch.zeros(48, 4)
     for path in (runs["SLA"], other):
-        run = load_classifier(RunFolder(path))
-        batch = next(iter(run.source(images).in_order(batch_size=48)))
-        run.classifier.eval()
+        run = load_trained(CLASSIFICATION, RunFolder(path))
+        batch = next(iter(open_batches(images, 48, 0, run.normalization).in_order()))
+        run.model.eval()
         with torch.no_grad():
-            logits = run.classifier(run.recipe.objective.transformations(batch.images))
+            logits = run.model(run.recipe.objective.transformations(batch.images))
         total += run.recipe.objective.predict(logits, "aggregated").softmax(-1)
     expected = float((total.argmax(-1) == images.labels).float().mean())
     found = {result["inference"]: result["accuracy"] for result in document["results"]}
@@ -172,9 +174,9 @@ def test_every_long_tail_loss_trains_alone_and_with_self_distillation(loss: str,
     result = read_class_results(RunFolder(folder))[-1]
     assert set(result.groups) == {"few (< 20)"}
     assert result.groups["few (< 20)"] == pytest.approx(result.accuracy)
-    run = load_classifier(RunFolder(folder))
-    assert run.class_counts == (12, 6, 3, 2)
-    kinds = {type(layer).__name__ for layer in run.classifier.layers.values()}
+    run = load_trained(CLASSIFICATION, RunFolder(folder))
+    assert run.state["class_counts"] == [12, 6, 3, 2]
+    kinds = {type(layer).__name__ for layer in run.model.layers.values()}
     assert kinds == {"NormalizedLinear" if loss == "ldam_drw" else "Linear"}
 
 

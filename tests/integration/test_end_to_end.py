@@ -8,11 +8,12 @@ import torch
 import yaml
 
 from episodes.datasets import Glyphs
+from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.results import read_outcomes, read_results
-from fewshot_sla.meta.trained import load_trained
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.training.trained import load_trained
 from tests.integration import doors
 
 SLA = "--objective=fewshot_sla.meta.SLA"
@@ -144,11 +145,11 @@ def test_comparing_what_was_not_tested_alike_is_refused(
 
 
 def test_the_trained_model_is_the_best_and_sees_what_it_was_trained_to_see(runs: dict[str, Path]) -> None:
-    run = load_trained(RunFolder(runs["sla"]))
+    run = load_trained(META, RunFolder(runs["sla"]))
     tensors, state = checkpoint.load_checkpoint(runs["sla"] / "best.safetensors")
     rows = read_metrics(runs["sla"] / "metrics.csv")
     assert (
-        run.best["aggregated"]
+        run.state["best"]["aggregated"]
         == max(row["aggregated"] for row in rows if "aggregated" in row)
         == state["best"]["aggregated"]
     )

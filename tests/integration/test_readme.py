@@ -7,7 +7,8 @@ import pytest
 
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import run_door
-from fewshot_sla.meta.recipe import MetaTraining, recipe_parser
+from fewshot_sla.meta.kind import META
+from fewshot_sla.meta.recipe import MetaTraining
 from tests.integration import doors
 
 README = (doors.ROOT / "README.md").read_text()
@@ -32,7 +33,7 @@ def test_every_linked_file_exists() -> None:
 )
 def test_every_training_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(doors.ROOT)
-    parser = recipe_parser()
+    parser = META.parser()
     configuration.instantiate(parser, configuration.parse(parser, shlex.split(command)), MetaTraining)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from episodes import Rotation, UserError
 from fewshot_sla.backbones import Conv4
-from fewshot_sla.classification.classifier import Classifier, NormalizedLinear, check_layers, unit_vectors
+from fewshot_sla.classification.classifier import Classifier, NormalizedLinear, build_classifier, unit_vectors
 from fewshot_sla.classification.label_losses import LDAM, BalancedSoftmax, CrossEntropy
 from fewshot_sla.classification.objectives import MT, SLA, SLASD, Baseline, Standing
 from fewshot_sla.classification.reweighting import ClassBalanced
@@ -124,7 +124,6 @@ def test_every_weight_learns(normalized: bool) -> None:
     loss = LDAM(reweighting=ClassBalanced()) if normalized else CrossEntropy()
     for objective in (Baseline(loss), MT(Rotation(), loss), SLASD(Rotation(), loss, beta=0)):
         classifier = Classifier(LinearBackbone(), objective.outputs(3), (16, 16), normalized)
-        check_layers(objective, classifier)
         logits = classifier(objective.transformations(images(5)))
         objective.loss(logits, torch.tensor([0, 1, 2, 0, 1]), Standing(torch.tensor([9, 4, 1]))).backward()
         for parameter in classifier.parameters():
@@ -148,18 +147,10 @@ def test_sla_with_one_transformation_is_the_baseline_bit_by_bit() -> None:
     assert all(torch.equal(a.grad, b.grad) for a, b in zip(baseline.parameters(), sla.parameters(), strict=True))
 
 
-def test_ldam_refuses_plain_layers() -> None:
-    objective = SLASD(Rotation(), LDAM())
-    plain = Classifier(LinearBackbone(), objective.outputs(3), (16, 16))
-    message = (
-        r"^LDAM needs normalised linear layers, but the classifier has plain ones \(joint, class\): "
-        "set normalized to true$"
-    )
-    with pytest.raises(UserError, match=message):
-        check_layers(objective, plain)
-    check_layers(objective, Classifier(LinearBackbone(), objective.outputs(3), (16, 16), normalized=True))
-    for loss in (CrossEntropy(), BalancedSoftmax()):
-        check_layers(SLASD(Rotation(), loss), plain)
+def test_the_layers_are_those_that_the_loss_asks_for() -> None:
+    for loss, kind in ((LDAM(), NormalizedLinear), (CrossEntropy(), nn.Linear), (BalancedSoftmax(), nn.Linear)):
+        classifier = build_classifier(LinearBackbone(), SLASD(Rotation(), loss), (1, 16, 16), 3)
+        assert {name: type(layer) for name, layer in classifier.layers.items()} == {"joint": kind, "class": kind}
 
 
 def test_images_too_small_for_the_backbone_are_refused_before_training() -> None:

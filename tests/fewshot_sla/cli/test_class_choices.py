@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_sla.classification.recipe import classification_parser
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.class_choices import without_void_arguments
-from fewshot_sla.meta.recipe import recipe_parser
+from fewshot_sla.meta.kind import META
 
 DEFAULTS = {
     "learner": {
@@ -61,14 +61,14 @@ def test_the_defaults_themselves_stay_as_they_are() -> None:
 
 
 def test_a_backbone_is_built_with_its_own_defaults() -> None:
-    options = configuration.parse(recipe_parser(), ["--learner.backbone=fewshot_sla.backbones.ResNet12"])
+    options = configuration.parse(META.parser(), ["--learner.backbone=fewshot_sla.backbones.ResNet12"])
     assert options.learner.init_args.backbone.init_args.in_channels == 3
-    options = configuration.parse(recipe_parser(), [])
+    options = configuration.parse(META.parser(), [])
     assert options.learner.init_args.backbone.init_args.in_channels == 1
 
 
 def test_data_and_optimiser_are_built_with_their_own_defaults() -> None:
     words = ["--data=episodes.datasets.ClassFolders", "--data.root=x", "--optimizer=torch.optim.Adam"]
-    options = configuration.parse(classification_parser(), words)
+    options = configuration.parse(CLASSIFICATION.parser(), words)
     assert options.data.init_args.image_size == 32  # that of the digits is 16
     assert options.optimizer.init_args.lr == 0.001  # that of SGD is 0.1

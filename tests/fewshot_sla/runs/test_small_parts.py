@@ -12,7 +12,6 @@ from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import MetricsLog, read_metrics
 from fewshot_sla.training.randomness import seeded
-from fewshot_sla.training.schedules import PiecewiseConstant
 from fewshot_sla.training.signals import stop_on_signals
 
 
@@ -26,12 +25,6 @@ def test_piecewise_constant_is_metaoptnets_schedule() -> None:
         schedule.step()
     expected = [0.1] * 20 + [0.006] * 20 + [0.0012] * 10 + [0.00024] * 10
     assert rates == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("milestones", "factors"), [([1], []), ([2, 1], [0.1, 0.2]), ([1, 1], [0.1, 0.2])])
-def test_a_schedule_that_makes_no_sense_is_refused(milestones: list[int], factors: list[float]) -> None:
-    with pytest.raises(UserError, match="milestones"):
-        PiecewiseConstant(torch.optim.SGD([torch.zeros(1)], lr=1.0), milestones, factors)
 
 
 def test_seeded_draws_the_same_and_disturbs_nobody() -> None:
