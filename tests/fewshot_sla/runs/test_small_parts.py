@@ -15,18 +15,6 @@ from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.signals import stop_on_signals
 
 
-def test_piecewise_constant_is_metaoptnets_schedule() -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    schedule = PiecewiseConstant(optimizer, [20, 40, 50], [0.06, 0.012, 0.0024])
-    rates = []
-    for _ in range(60):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    expected = [0.1] * 20 + [0.006] * 20 + [0.0012] * 10 + [0.00024] * 10
-    assert rates == pytest.approx(expected)
-
-
 def test_seeded_draws_the_same_and_disturbs_nobody() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
