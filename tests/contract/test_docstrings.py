@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .modules import definitions, is_ours, module_names
+from tests.contract.modules import definitions, is_ours, module_names
 
 SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
 ENTRY = re.compile(r"^ {4}(\S[^:]*): (.*)$")
