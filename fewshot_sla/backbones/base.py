@@ -15,8 +15,8 @@ class Backbone(nn.Module, ABC):
     :meth:`features` and :meth:`out_features`. It runs in whatever precision and memory format it is given.
 
     Args:
-        in_channels: Channels C of the images: 3 for colour, 1 for grey.
-        least_size: The smallest height and width in pixels that the network can take.
+        in_channels: channels C of the images: 3 for colour, 1 for grey.
+        least_size: the smallest height and width in pixels that the network can take.
     """
 
     def __init__(self, in_channels: int, least_size: int = 1) -> None:

@@ -12,8 +12,8 @@ class Conv4(ConvNet):
     for Few-shot Learning", 2017, section 3.1.
 
     Args:
-        in_channels: Channels of the images: 3 for colour, 1 for grey.
-        channels: Width of every block; 64 in the papers.
+        in_channels: channels of the images: 3 for colour, 1 for grey.
+        channels: width of every block; 64 in the papers.
 
     Raises:
         UserError: if ``in_channels`` or ``channels`` is less than 1.

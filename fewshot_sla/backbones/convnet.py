@@ -13,9 +13,9 @@ class ConvNet(Backbone):
     32x32. For images too small for :class:`~fewshot_sla.backbones.Conv4`, which is this network with four blocks.
 
     Args:
-        in_channels: Channels of the images: 3 for colour, 1 for grey.
-        channels: Width of every block.
-        blocks: Number of blocks; each halves height and width, rounding down.
+        in_channels: channels of the images: 3 for colour, 1 for grey.
+        channels: width of every block.
+        blocks: number of blocks; each halves height and width, rounding down.
 
     Raises:
         UserError: if an argument is less than 1.

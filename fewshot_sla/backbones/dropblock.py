@@ -30,11 +30,11 @@ def dropblock(
     Ghiasi et al., "DropBlock", 2018, algorithm 1 and equation 1.
 
     Args:
-        x: Feature maps.
-        keep_rate: Share of the entries to keep, about; 1 keeps all.
-        block_size: Side of a block, at least 1.
+        x: feature maps.
+        keep_rate: share of the entries to keep, about; 1 keeps all.
+        block_size: side of a block, at least 1.
         training: False returns ``x`` itself.
-        generator: Source of randomness, on x's device; torch's own one for that device by default.
+        generator: source of randomness, on x's device; torch's own one for that device by default.
 
     Raises:
         UserError: if ``block_size`` is less than 1, or ``keep_rate`` is a number outside 0..1.

@@ -25,8 +25,8 @@ class ResNet18(Backbone):
     He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.1.
 
     Args:
-        in_channels: Channels of the images: 3 for colour, 1 for grey.
-        pretrained: File with the weights to start from, a state of torchvision's resnet18 (.safetensors, .pth or .pt);
+        in_channels: channels of the images: 3 for colour, 1 for grey.
+        pretrained: file with the weights to start from, a state of torchvision's resnet18 (.safetensors, .pth or .pt);
             empty for random ones.
 
     Raises:

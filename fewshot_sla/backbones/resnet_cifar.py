@@ -20,9 +20,9 @@ class ResNetCifar(Backbone):
     He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2.
 
     Args:
-        in_channels: Channels of the images: 3 for colour, 1 for grey.
-        depth: Layers with weights, a linear layer behind the features included: 6n + 2, so 8, 14, 20, 26, 32, ...
-        width: Channels of the first stage; 16 in the paper.
+        in_channels: channels of the images: 3 for colour, 1 for grey.
+        depth: layers with weights, a linear layer behind the features included: 6n + 2, so 8, 14, 20, 26, 32, ...
+        width: channels of the first stage; 16 in the paper.
 
     Raises:
         UserError: if ``depth`` is not 6n + 2 with n of at least 1, or another argument is less than 1.
@@ -57,8 +57,8 @@ class BasicBlock(nn.Module):
     """``relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))``; where the width grows, height and width are halved.
 
     Args:
-        inputs: Channels of the incoming feature map.
-        outputs: Channels of both convolutions, at least as many.
+        inputs: channels of the incoming feature map.
+        outputs: channels of both convolutions, at least as many.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

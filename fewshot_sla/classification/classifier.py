@@ -35,8 +35,8 @@ class NormalizedLinear(nn.Module):
     The length of the weights has no effect; at the start it is 1, in directions drawn from a cube.
 
     Args:
-        in_features: Length D of a feature.
-        out_features: Number of labels W.
+        in_features: length D of a feature.
+        out_features: number of labels W.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
@@ -58,10 +58,10 @@ class Classifier(nn.Module):
     Whatever precision the backbone runs in, the layers compute in float32 or float64 with autocast off.
 
     Args:
-        backbone: Embeds images [B, C, H, W] as features [B, D].
-        outputs: Size of each output, by name; an objective says which it needs.
-        image_size: Height and width of the images in pixels; with the backbone they fix the size of the layers.
-        normalized: Whether the logits are cosines (see :class:`NormalizedLinear`) instead of ``<z, v_w> + b_w``.
+        backbone: embeds images [B, C, H, W] as features [B, D].
+        outputs: size of each output, by name; an objective says which it needs.
+        image_size: height and width of the images in pixels; with the backbone they fix the size of the layers.
+        normalized: whether the logits are cosines (see :class:`NormalizedLinear`) instead of ``<z, v_w> + b_w``.
 
     Raises:
         UserError: if the images are too small for the backbone, there is no output, or one has no labels.
