@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     """Evaluate every size of episodes; the first process writes the results and shows them."""
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.cli.progress import show_progress
+    from episodes.progress import show_progress
     from fewshot_sla.meta.distributed import evaluate_together
     from fewshot_sla.meta.report import draw_one_episode
     from fewshot_sla.meta.results import save_results, summarize
@@ -89,14 +89,14 @@ def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     summary = []
     for source in sources:
         began = time.monotonic()
-        with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as progress:
+        with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as on_progress:
             outcomes = evaluate_together(
                 fabric,
                 run.recipe.learner,
                 run.recipe.objective,
                 source,
                 range(test.episodes),
-                progress.count,
+                on_progress,
             )
         tested = summarize(
             outcomes,

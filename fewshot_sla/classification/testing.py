@@ -9,12 +9,12 @@ from lightning_fabric import Fabric
 
 from episodes.batches.opening import SplitImages, placed
 from episodes.errors import UserError
+from episodes.progress import show_progress
 from fewshot_sla.classification.crops import as_is, ten_crops
-from fewshot_sla.classification.predictions import Predictions, predict_classes
+from fewshot_sla.classification.predictions import Predictions, counted, predict_classes
 from fewshot_sla.classification.results import ClassResult, read_class_results, summarize_classes
 from fewshot_sla.classification.task import images_per_pass
 from fewshot_sla.classification.trained import TrainedClassifier, load_classifier
-from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
 
@@ -91,14 +91,14 @@ def evaluate_run(
     source = run.source(placed(images, fabric.device, hardware.placement))
     crops = TEN if padding else 1
     black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
-    with show_progress(f"testing {run.folder.path.name}") as progress:
+    with show_progress(f"testing {run.folder.path.name}") as on_progress:
+        batches = source.in_order(batch_size=images_per_pass(objective, crops))
         found = predict_classes(
             run.classifier,
             objective,
-            source.in_order(batch_size=images_per_pass(objective, crops)),
+            counted(batches, len(images), on_progress),
             crops=partial(ten_crops, black=black, padding=padding) if padding else as_is,
             autocast=fabric.autocast,
-            on_batch=lambda done: progress.count("images", done, len(images)),
         )
     found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})
     step = int(run.best["step"])

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from episodes.images.normalization import Normalization
+from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
@@ -132,7 +133,7 @@ class PredictionModel:
     def items(
         self,
         pictures: Tensor,  # [n, C, H, W] uint8
-        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        on_progress: OnProgress = no_progress,
     ) -> Tensor:  # [n, M, D] features, or [n, M, C, H, W] normalised views for learners that adapt to images; float32
         """What episodes are made of: every view of every picture, through the backbone once.
 
@@ -149,7 +150,7 @@ class PredictionModel:
                 parts.append(self.learner.embed(views).float() if embeds else views)  # type: ignore[operator]
                 if not bool(torch.isfinite(parts[-1]).all()):
                     raise UserError(f"{self.name}: the features of a picture are not finite; the weights are no good")
-                on_progress(sum(map(len, parts)), len(pictures))
+                on_progress("pictures", sum(map(len, parts)), len(pictures))
         return torch.cat(parts)
 
 

@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from episodes.progress import OnProgress
 from fewshot_sla.backbones.step_schedule import set_training_step
-from fewshot_sla.cli.progress import Progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import MetricsLog
@@ -72,7 +72,7 @@ class Loop:
         self._writes = fabric.is_global_zero
         self._unseen: list[Tensor] = []  # [loss, accuracy] of the last steps, still on the device
 
-    def run(self, progress: Progress) -> None:
+    def run(self, on_progress: OnProgress) -> None:
         """Train to the end.
 
         Raises:
@@ -96,7 +96,7 @@ class Loop:
                     row = self._row() | (self._validate() if validating else {})
                     if log:
                         log.add(state.step, row)
-                    progress.update(state.step, settings.steps, _in_words(row))
+                    on_progress(_in_words(row), state.step, settings.steps)
                 if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
                     state.seconds = time.monotonic() - began
                     self._save()

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.errors import UserError
-from fewshot_sla.cli.progress import SilentProgress
+from episodes.progress import no_progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
@@ -73,7 +73,7 @@ def run(
     if resume:
         state.restore(folder)
     chosen = LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings})
-    Loop(fabric, task or Regression(), state, chosen, folder, seed=3).run(SilentProgress())
+    Loop(fabric, task or Regression(), state, chosen, folder, seed=3).run(no_progress)
     return state
 
 
@@ -232,7 +232,7 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         wrapped, _ = fabric.setup(model, optimizer)
         state = TrainingState(wrapped, model, optimizer, None, {}, {})
-        Loop(fabric, task, state, LoopSettings(5, 5, 5), RunFolder(path), 0).run(SilentProgress())
+        Loop(fabric, task, state, LoopSettings(5, 5, 5), RunFolder(path), 0).run(no_progress)
         return model.weight.detach()
 
     torch.manual_seed(1)

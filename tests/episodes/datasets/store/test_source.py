@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from episodes.datasets.store import file as store_file
 from episodes.datasets.store import source as store
-from episodes.datasets.store.progress import show_progress
 from episodes.datasets.store.source import SplitContents, StoredSource, files_key, sorted_by_content
 from episodes.errors import UserError
 
@@ -229,7 +228,7 @@ def test_names_of_data_sets_may_be_anything(fake: Fake) -> None:
 
 def test_processes_that_decode_at_once_do_no_harm(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:2]; from test_store import Fake\n"
+        "import sys; sys.path[:0] = sys.argv[1:2]; from test_source import Fake\n"
         "fake = Fake('x', sys.argv[2]); print(fake.load('train').fingerprint, fake.decoded)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "cache")]
@@ -259,14 +258,3 @@ class TestFilesKey:
     def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"cannot read .*gone"):
             files_key(tmp_path, [tmp_path / "gone"])
-
-
-def test_progress_is_silent_when_short_and_speaks_when_long(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = iter([0.0, 1.0, 11.0, 12.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(now))
-    with show_progress("decoding", 100) as advance:
-        for _ in range(3):
-            advance(20)
-    assert capsys.readouterr() == ("", "decoding: 40 of 100, about 16 s left\n")
