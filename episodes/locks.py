@@ -10,9 +10,9 @@ from pathlib import Path
 def locked(path: Path, *, wait: bool) -> Iterator[None]:
     """Keep other processes from the same path for the time of the block.
 
-    Where it cannot be locked (the system or the file system has no such locks, or it may not be opened), the block runs
-    without: what is guarded is to be right then, too, if perhaps done twice. That is why this is not ``filelock``, which
-    waits for ever where a file system has no locks, and which leaves a file of its own in the folder.
+    Where it cannot be locked (the system or the file system has no such locks, or it may not be opened), the block
+    runs without: what is guarded is to be right then, too, if perhaps done twice. That is why this is not ``filelock``,
+    which waits for ever where a file system has no locks, and which leaves a file of its own in the folder.
 
     Args:
         path: a file or folder that is there. It is neither read nor written.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from episodes.datasets.base import load_split
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
-from episodes.images.placement import place
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 from fewshot_sla.runs.folder import RunFolder
@@ -83,7 +82,7 @@ def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     fabric = hardware.fabric()
     fabric.launch()
     hardware.prepare(run.to(fabric.device).recipe.learner)
-    images = place(images, fabric.device, hardware.placement)
+    images = images.on(fabric.device, hardware.placement)
     sources = [run.source(images, spec, test.seed) for spec in test.specs()]
 
     summary = []

@@ -7,10 +7,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from episodes.batches.opening import SplitImages, normalization_of, open_batches, placed
 from episodes.batches.source import Batches, ImageBatch
-from episodes.datasets.base import DataSource, check_transformations
+from episodes.datasets.base import DataSource, check_transformations, open_split
 from episodes.errors import UserError
+from episodes.images.base import Images
 from fewshot_sla.backbones.base import check_images
 from fewshot_sla.classification.classifier import Classifier, check_layers
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
@@ -39,13 +39,13 @@ class ClassificationPlan(TrainingPlan):
 
     def __init__(self, recipe: Classification) -> None:
         self.recipe = recipe
-        self.train = recipe.data.open("train")
+        self.train = open_split(recipe.data, "train")
         self.validation = _validation_images(recipe.data) if recipe.keep == "best" else None
         if self.validation is not None:
             check_same_classes(self.train, self.validation)
         self.counts = self.train.class_counts
         self._opened: list[Batches] = []
-        self._normalization = normalization_of(self.train)
+        self._normalization = self.train.normalization()
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
             self.model = build_classifier(recipe, self.train.image_shape, len(self.train.class_names))
@@ -60,7 +60,7 @@ class ClassificationPlan(TrainingPlan):
         check_transformations(recipe.data, recipe.objective.transformations)
         self._check_counts()
         check_layers(recipe.objective, self.model)
-        source = open_batches(self.train, 1, recipe.seed, self._normalization)
+        source = self.train.batches(1, recipe.seed, self._normalization)
         few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
             batch = next(source.in_order(few, batch_size=len(few)))
@@ -89,8 +89,7 @@ class ClassificationPlan(TrainingPlan):
         """Batches from images on the device."""
         recipe, device = self.recipe, fabric.device
         normalization = self._normalization.to(device)
-        train = open_batches(
-            placed(self.train, device, hardware.placement),
+        train = self.train.on(device, hardware.placement).batches(
             recipe.images_per_forward or recipe.batch_size // fabric.world_size,
             recipe.seed,
             normalization,
@@ -100,7 +99,7 @@ class ClassificationPlan(TrainingPlan):
         validation = None
         if self.validation is not None:
             # Validation images are gathered in order: batch size and seed have no say.
-            validation = open_batches(placed(self.validation, device, hardware.placement), 1, 0, normalization)
+            validation = self.validation.on(device, hardware.placement).batches(1, 0, normalization)
         self._opened = [train, *([validation] if validation else [])]
         task = ClassificationTask(recipe, train, validation, self.counts.to(device), fabric)
         return Ready(task, train, validation.images if validation else None)
@@ -202,7 +201,7 @@ def build_classifier(recipe: Classification, image_shape: tuple[int, int, int], 
     return Classifier(backbone, objective.outputs(classes), (height, width), normalized)
 
 
-def check_same_classes(train: SplitImages, other: SplitImages) -> None:
+def check_same_classes(train: Images, other: Images) -> None:
     """Raise UserError unless two splits have the same classes and the same kind of images."""
     if train.image_shape != other.image_shape:
         raise UserError(
@@ -217,7 +216,7 @@ def check_same_classes(train: SplitImages, other: SplitImages) -> None:
         )
 
 
-def _validation_images(data: DataSource) -> SplitImages:
+def _validation_images(data: DataSource) -> Images:
     """The split val, which chooses the best weights.
 
     Raises:
@@ -225,7 +224,7 @@ def _validation_images(data: DataSource) -> SplitImages:
     """
     hint = "or keep the last weights (--keep last)"
     try:
-        images = data.open("val")
+        images = open_split(data, "val")
     except UserError as error:
         raise UserError(f"{error}; {hint}") from error
     if not len(images):

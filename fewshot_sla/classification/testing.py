@@ -7,8 +7,9 @@ from functools import partial
 import torch
 from lightning_fabric import Fabric
 
-from episodes.batches.opening import SplitImages, placed
+from episodes.datasets.base import open_split
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.progress import show_progress
 from fewshot_sla.classification.crops import as_is, ten_crops
 from fewshot_sla.classification.predictions import Predictions, counted, predict_classes
@@ -33,12 +34,12 @@ class Tested:
     """
 
     run: TrainedClassifier
-    images: SplitImages
+    images: Images
     found: Predictions
     results: list[ClassResult]
 
 
-def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, SplitImages]]:
+def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, Images]]:
     """Classifiers, each with a split of its own data: the same images for all, perhaps under several names.
 
     Raises:
@@ -51,12 +52,12 @@ def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[Traine
         raise UserError(f"{twice[0]}: the run is given twice")
     runs = [load_classifier(folder) for folder in folders]
     first = runs[0]
-    images = first.recipe.data.open(split)
+    images = open_split(first.recipe.data, split)
     found = []
     for run in runs:
         run.source(images)  # what does not fit is said before anything is computed
         same = run.configuration["data"] == first.configuration["data"]
-        own = images if same else run.recipe.data.open(split)
+        own = images if same else open_split(run.recipe.data, split)
         if own.fingerprint != images.fingerprint:
             raise UserError(
                 f"{run.folder.path}: its {split} images are not those of {first.folder.path}; "
@@ -68,7 +69,7 @@ def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[Traine
 
 def evaluate_run(
     run: TrainedClassifier,
-    images: SplitImages,
+    images: Images,
     hardware: Hardware,
     fabric: Fabric,
     *,
@@ -88,7 +89,7 @@ def evaluate_run(
             f"it has {', '.join(objective.inferences)}"
         )
     hardware.prepare(run.to(fabric.device).classifier)
-    source = run.source(placed(images, fabric.device, hardware.placement))
+    source = run.source(images.on(fabric.device, hardware.placement))
     crops = TEN if padding else 1
     black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
     with show_progress(f"testing {run.folder.path.name}") as on_progress:
@@ -115,7 +116,7 @@ def is_tested(folder: RunFolder, split: str) -> bool:
     if not folder.results.exists():
         return False
     run = load_classifier(folder)
-    now = int(run.best["step"]), run.recipe.data.open(split).fingerprint
+    now = int(run.best["step"]), open_split(run.recipe.data, split).fingerprint
     tested = {
         result.inference
         for result in read_class_results(folder)

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 import yaml
 
-from episodes.batches.opening import SplitImages, open_batches
 from episodes.batches.source import Batches
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.recipe import Classification, classification_parser
@@ -50,7 +50,7 @@ class TrainedClassifier:
         self.normalization.to(device)
         return self
 
-    def source(self, images: SplitImages) -> Batches:
+    def source(self, images: Images) -> Batches:
         """Images, normalised as the model was trained to see them.
 
         Raises:
@@ -66,7 +66,7 @@ class TrainedClassifier:
                 f"{self.folder.path}: trained on images of shape {list(self.image_shape)}, "
                 f"but {images.name} has {list(images.image_shape)}"
             )
-        return open_batches(images, 1, 0, self.normalization)
+        return images.batches(1, 0, self.normalization)
 
 
 def load_classifier(folder: RunFolder) -> TrainedClassifier:

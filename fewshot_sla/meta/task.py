@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from episodes.datasets.base import check_transformations, load_split
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
-from episodes.images.normalization import Normalization
-from episodes.images.placement import place
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import MetaLearner
@@ -47,7 +45,7 @@ class MetaTrainingPlan(TrainingPlan):
 
     def on_device(self, fabric: Fabric, hardware: Hardware) -> Ready:
         """Episodes from images on the device."""
-        train, val = (place(images, fabric.device, hardware.placement) for images in self._images)
+        train, val = (images.on(fabric.device, hardware.placement) for images in self._images)
         sources = episode_sources(self.recipe, train, val)
         return Ready(EpisodicTask(self.recipe, *sources, fabric), sources[0], val)
 
@@ -107,7 +105,7 @@ def episode_sources(
             f"{train.name} has images of shape {list(train.image_shape)}, "
             f"{validation.name} of {list(validation.image_shape)}; they must be equal"
         )
-    normalization = Normalization.of(train).to(train.target)
+    normalization = train.normalization().to(train.target)
     # Validation episodes come from a stream of their own, the same for every recipe with this validation spec.
     return (
         EpisodeSource(train, recipe.train, recipe.seed, normalization, recipe.augmentation),

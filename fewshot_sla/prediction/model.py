@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
-from episodes.images.normalization import Normalization
+from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
 from fewshot_sla.heads.base import Head
@@ -24,7 +24,6 @@ from fewshot_sla.prediction.describe import Description, describe
 from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation that torchvision's weights expect
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once ...
 _PIXELS_PER_PASS = 2**22  # ... and pixels (a channel), whichever is less
 
@@ -189,7 +188,7 @@ def from_backbone(
     channels = int(getattr(backbone, "in_channels", 3))
     if channels not in (1, 3):
         raise UserError(f"pictures are grey or coloured, so a network must take 1 or 3 channels, not {channels}")
-    usual = IMAGENET if channels == 3 else ((0.5,) * channels,) * 2
+    usual = (IMAGENET_MEAN, IMAGENET_DEVIATION) if channels == 3 else ((0.5,) * channels,) * 2
     statistics = [tuple(given) or default for given, default in zip((mean, deviation), usual, strict=True)]
     for what, numbers in zip(("mean", "deviation"), statistics, strict=True):
         if len(numbers) != channels:

@@ -9,8 +9,8 @@ from torch import nn
 from torch.optim import LBFGS
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.training.loop import TrainingTask
 from fewshot_sla.training.recipe import Hardware, Recipe
@@ -22,7 +22,7 @@ class TrainingImages(Protocol):
     normalization: Normalization
 
     @property
-    def images(self) -> SplitImages:
+    def images(self) -> Images:
         """The images."""
 
 
@@ -37,7 +37,7 @@ class Ready(NamedTuple):
 
     task: TrainingTask
     train: TrainingImages
-    validation: SplitImages | None
+    validation: Images | None
 
 
 class TrainingPlan(ABC):

@@ -9,9 +9,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
-from episodes.images.labelled import LabelledImages
+from episodes.images.base import Images
 from episodes.progress import show_progress
 from fewshot_sla.runs import checkpoint, plain_values
 from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
@@ -36,7 +35,7 @@ class Training:
     """
 
     fabric: Fabric
-    validation: SplitImages | None
+    validation: Images | None
     steps: int
     seconds: float
     best: dict[str, float]
@@ -97,11 +96,10 @@ def _train(
     return Training(fabric, ready.validation, state.step, state.seconds, state.best, facts)
 
 
-def _check_same_run(plan: TrainingPlan, folder: RunFolder, identity: Mapping[str, Any], images: SplitImages) -> None:
+def _check_same_run(plan: TrainingPlan, folder: RunFolder, identity: Mapping[str, Any], images: Images) -> None:
     """Raise OtherRunError unless the run in the folder can go on, on these images and to this length."""
     saved = checkpoint.load_checkpoint(folder.last)[1]
-    # Files that are read meanwhile are known by their times, which differ where somebody copied them.
-    content = ("fingerprint",) if isinstance(images, LabelledImages) else ()
+    content = ("fingerprint",) if images.fingerprint_is_of_content else ()
     for name in ("image_shape", "class_names", "class_counts", *content):
         if name in saved and saved[name] != identity.get(name):
             raise OtherRunError(

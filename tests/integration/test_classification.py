@@ -75,7 +75,7 @@ def test_predictions_of_every_image_agree_with_the_accuracy(runs: dict[str, Path
 
 def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[str, Path]) -> None:
     run = load_classifier(RunFolder(runs["SLA"]))
-    images = TinyClasses().load("test")
+    images = TinyClasses().open("test")
     run.classifier.eval()
     right = 0
     for image, label in zip(images.images, images.labels, strict=True):
@@ -102,7 +102,7 @@ def test_an_ensemble_is_the_mean_of_its_members(
     assert "independent ensemble (IE) of 2 runs" in capsys.readouterr().out
     document = json.loads(json_file.read_text())
     assert document["members"] == [str(runs["SLA"]), str(other)]
-    images = TinyClasses().load("test")
+    images = TinyClasses().open("test")
     total = torch.zeros(48, 4)
     for path in (runs["SLA"], other):
         run = load_classifier(RunFolder(path))

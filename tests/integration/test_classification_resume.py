@@ -23,8 +23,8 @@ DIGITS = ("--data=episodes.datasets.Digits", "--data.train_per_class=5")
 class NothingToValidateOn(TinyClasses):
     """A split val without images."""
 
-    def load(self, split: str) -> LabelledImages:
-        images = super().load(split)
+    def open(self, split: str) -> LabelledImages:
+        images = super().open(split)
         return (
             LabelledImages(images.images[:0], images.labels[:0], images.class_names, images.name)
             if split == "val"

@@ -229,7 +229,7 @@ def whole(few: Images, mini_imagenet: Path, omniglot: Path, scratch: Path) -> di
     roots = dict.fromkeys(("cifar-fs", "fc100"), official_folder(scratch / "few", few))
     roots |= {"mini_imagenet": mini_imagenet, "omniglot": omniglot}
     cache = str(scratch / "cache")
-    return {name: SOURCES[name](str(root), cache_dir=cache).load("test").fingerprint for name, root in roots.items()}
+    return {name: SOURCES[name](str(root), cache_dir=cache).open("test").fingerprint for name, root in roots.items()}
 
 
 Build = Callable[[str, str, Path], object]

@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 from episodes.datasets.base import DataSource
 from episodes.datasets.layouts.split_file import ALIASES
@@ -49,17 +48,6 @@ class StreamedFolders(DataSource):
         self.root = Path(root).expanduser()
         self.name = self.root.absolute().name or self.name
         self.reading = Reading(image_size, smallest_crop, flip, workers, normalization_sample)
-
-    def load(self, split: str) -> NoReturn:
-        """Refuse: these images are read file by file.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(
-            f"{self.name}: the images of StreamedFolders are read while they are trained on and are never all in "
-            "memory; where that is needed, use ClassFolders, or ImageFolders for episodes"
-        )
 
     def open(self, split: str) -> ImageFiles:
         """The files of one split, class by class in the order of the names of training's classes.

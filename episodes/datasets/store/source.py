@@ -115,7 +115,7 @@ class StoredSource(DataSource):
             UserError: if the files cannot be read or do not fit the class list.
         """
 
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
     ) -> LabelledImages:
@@ -130,7 +130,7 @@ class StoredSource(DataSource):
         """The split with the notes that were made when it was decoded.
 
         Raises:
-            UserError: as :meth:`load`.
+            UserError: as :meth:`open`.
         """
         if split not in self.splits:
             raise UserError(f"{self.name}: there is no split {split!r}; the splits are {', '.join(self.splits)}")

@@ -44,7 +44,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_a_sound_data_set(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "verify", "folder", root, "--option", "image-size=8", "--classes") == 0
     lines = capsys.readouterr().out.splitlines()
-    fingerprint = ImageFolders(str(root), image_size=8).load("train").fingerprint
+    fingerprint = ImageFolders(str(root), image_size=8).open("train").fingerprint
     assert lines[0].startswith("pets: a folder a class in")
     assert lines[1] == "pets/train: 2 classes, 7 images of 3 x 8 x 8, 3 to 4 a class"
     assert lines[2:5] == [f"  fingerprint {fingerprint}", "       3  cat", "       4  dog"]

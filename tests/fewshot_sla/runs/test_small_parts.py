@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.training.signals import stop_on_signals
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import MetricsLog, read_metrics
 from fewshot_sla.training.randomness import seeded
-from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.schedules import PiecewiseConstant
+from fewshot_sla.training.signals import stop_on_signals
 
 
 def test_piecewise_constant_is_metaoptnets_schedule() -> None:

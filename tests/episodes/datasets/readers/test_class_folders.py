@@ -62,14 +62,14 @@ def pictures(images: LabelledImages) -> set[bytes]:
 
 
 def by_split(root: Path, **options: object) -> Mapping[str, set[bytes]]:
-    return {split: pictures(ClassFolders(str(root), 16, **options).load(split)) for split in SPLITS}  # type: ignore[arg-type]
+    return {split: pictures(ClassFolders(str(root), 16, **options).open(split)) for split in SPLITS}  # type: ignore[arg-type]
 
 
 class TestFoldersOfClasses:
     def test_sixty_twenty_twenty(self, flat: Path) -> None:
         source = ClassFolders(str(flat), 16)
         for split, count in zip(SPLITS, (6, 2, 2), strict=True):
-            images = source.load(split)
+            images = source.open(split)
             assert images.class_names == CLASSES
             assert images.class_counts.tolist() == [count] * 3
             assert images.name == f"pets/{split}"
@@ -80,7 +80,7 @@ class TestFoldersOfClasses:
         source = ClassFolders(str(flat), 16)
         for label, name in enumerate(CLASSES):
             there = {read_image(path).tobytes() for path in (flat / name).iterdir()}
-            loaded = [source.load(split) for split in SPLITS]
+            loaded = [source.open(split) for split in SPLITS]
             found = [pictures_of(images, label) for images in loaded]
             assert set.union(*found) == there
             assert sum(map(len, found)) == len(there)
@@ -88,7 +88,7 @@ class TestFoldersOfClasses:
     def test_other_shares(self, flat: Path) -> None:
         for val, test, counts in ((0.3, 0.1, [6, 3, 1]), (0.04, 0.5, [4, 1, 5]), (0.1, 0.25, [6, 1, 3])):
             source = ClassFolders(str(flat), 16, val_share=val, test_share=test)
-            assert [source.load(split).class_counts[1] for split in SPLITS] == counts
+            assert [source.open(split).class_counts[1] for split in SPLITS] == counts
 
     def test_the_test_split_does_not_depend_on_the_share_of_val(self, flat: Path) -> None:
         assert by_split(flat, val_share=0.1)["test"] == by_split(flat, val_share=0.5)["test"]
@@ -100,7 +100,7 @@ class TestFoldersOfClasses:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 Image.open(path).save(target)
         for split in SPLITS:
-            one, other = (ClassFolders(str(root), 16).load(split) for root in (flat, tmp_path / "other" / "pets"))
+            one, other = (ClassFolders(str(root), 16).open(split) for root in (flat, tmp_path / "other" / "pets"))
             assert one.fingerprint == other.fingerprint
 
     def test_size_and_grey_do_not_matter(self, flat: Path) -> None:
@@ -108,7 +108,7 @@ class TestFoldersOfClasses:
         sides = {}
         for options in ({"image_size": 16}, {"image_size": 8}, {"image_size": 16, "grey": True}):
             source = ClassFolders(str(flat), **options)  # type: ignore[arg-type]
-            source.load("train")
+            source.open("train")
             files = [sorted(division.files["train"]) for division in source._divisions.values()]
             sides[str(options)] = sorted(files)
         assert len({str(files) for files in sides.values()}) == 1
@@ -118,7 +118,7 @@ class TestFoldersOfClasses:
 
     def test_the_division_does_not_change(self, flat: Path) -> None:
         """A later version must not move images that somebody has trained on to the test."""
-        assert ClassFolders(str(flat), 16).load("test").fingerprint == PINNED
+        assert ClassFolders(str(flat), 16).open("test").fingerprint == PINNED
 
     def test_equal_pictures_are_on_the_same_side(self, flat: Path) -> None:
         for path in list((flat / "cat").iterdir()):
@@ -128,12 +128,12 @@ class TestFoldersOfClasses:
         assert "pairs of equal images across splits: 0" in report.lines
         assert "pairs of equal images within a class: 30" in report.lines
         assert report.sound
-        assert ClassFolders(str(flat), 16).load("test").class_counts.tolist() == [6, 2, 2]
+        assert ClassFolders(str(flat), 16).open("test").class_counts.tolist() == [6, 2, 2]
 
     def test_no_val_if_none_is_wanted(self, flat: Path) -> None:
         source = ClassFolders(str(flat), 16, val_share=0)
         assert source.available_splits() == ("train", "test")
-        assert [len(source.load(split)) for split in ("train", "test")] == [24, 6]
+        assert [len(source.open(split)) for split in ("train", "test")] == [24, 6]
         assert message_of(source, "val") == (
             "pets: there is no split val; hold images out of train with val_share (0.1, say)"
         )
@@ -144,18 +144,18 @@ class TestFoldersOfClasses:
         monkeypatch.setattr(content_division, "picture_digest", lambda path: (seen.append(path), real(path))[1])
         source = ClassFolders(str(flat), 16)
         for split in SPLITS:
-            source.load(split)
+            source.open(split)
         assert len(seen) == len(set(seen)) == 3 * COUNT
 
     def test_a_new_picture_is_noticed(self, flat: Path) -> None:
         before = ClassFolders(str(flat), 16)
-        assert sum(len(before.load(split)) for split in SPLITS) == 30
+        assert sum(len(before.open(split)) for split in SPLITS) == 30
         paint(flat / "cat" / "new.png", 999)
-        assert sum(len(ClassFolders(str(flat), 16).load(split)) for split in SPLITS) == 31
+        assert sum(len(ClassFolders(str(flat), 16).open(split)) for split in SPLITS) == 31
 
     def test_a_class_may_be_called_train(self, flat: Path) -> None:
         fill(flat / "train", 7)
-        assert ClassFolders(str(flat), 16).load("val").class_names == ("cat", "dog", "train", "äpfel")
+        assert ClassFolders(str(flat), 16).open("val").class_names == ("cat", "dog", "train", "äpfel")
 
 
 def pictures_of(images: LabelledImages, label: int) -> set[bytes]:
@@ -165,29 +165,29 @@ def pictures_of(images: LabelledImages, label: int) -> set[bytes]:
 class TestParts:
     def test_a_tenth_of_train_is_held_out(self, parts: Path) -> None:
         source = ClassFolders(str(parts), 16)
-        counts = [source.load(split).class_counts.tolist() for split in SPLITS]
+        counts = [source.open(split).class_counts.tolist() for split in SPLITS]
         assert counts == [[9] * 3, [1] * 3, [4] * 3]
         assert source.layout() == f"a folder a class in train/, test/ of {parts}, 0.1 of it held out for val"
-        train, val = (pictures(source.load(split)) for split in ("train", "val"))
+        train, val = (pictures(source.open(split)) for split in ("train", "val"))
         assert not train & val
-        assert pictures(source.load("test")) == {
+        assert pictures(source.open("test")) == {
             read_image(path).tobytes() for name in CLASSES for path in (parts / "test" / name).iterdir()
         }
 
     def test_at_least_one_and_as_many_as_asked_for(self, parts: Path) -> None:
         for share, count in ((0.01, 1), (0.25, 3), (0.3, 3)):
-            images = ClassFolders(str(parts), 16, val_share=share).load("val")
+            images = ClassFolders(str(parts), 16, val_share=share).open("val")
             assert images.class_counts.tolist() == [count] * 3
         source = ClassFolders(str(parts), 16, val_share=0)
         assert source.available_splits() == ("train", "test")
-        assert len(source.load("train")) == 30
+        assert len(source.open("train")) == 30
 
     @pytest.mark.parametrize("name", ["val", "valid", "Validation"])
     def test_a_folder_for_val(self, parts: Path, name: str) -> None:
         for seed, of_class in enumerate(CLASSES):
             fill(parts / name / of_class, 20 + seed, 3)
         source = ClassFolders(str(parts), 16, val_share=0.5)
-        assert [len(source.load(split)) for split in SPLITS] == [30, 9, 12]
+        assert [len(source.open(split)) for split in SPLITS] == [30, 9, 12]
         assert source.layout() == f"a folder a class in train/, {name}/, test/ of {parts}"
 
     def test_the_test_split_has_a_store_of_its_own(self, parts: Path) -> None:
@@ -206,7 +206,7 @@ class TestParts:
 def test_any_size_and_format(flat: Path, grey: bool) -> None:
     for number, name in enumerate(("a.jpg", "b.bmp", "c.webp", "d.gif", "e.tiff")):
         paint(flat / "cat" / name, 500 + number, (20 + number, 40 - number))
-    images = ClassFolders(str(flat), 12, grey).load("train")
+    images = ClassFolders(str(flat), 12, grey).open("train")
     assert images.images.shape == (21, 1 if grey else 3, 12, 12)
 
 
@@ -216,7 +216,7 @@ class TestBrokenFiles:
             (flat / "cat" / f"x{number}.jpg").write_bytes(b"<html>")
         (flat / "cat" / "photo.heic").write_bytes(b"")
         source = ClassFolders(str(flat), 16)
-        assert [source.load(split).class_counts.tolist() for split in SPLITS] == [[6] * 3, [2] * 3, [2] * 3]
+        assert [source.open(split).class_counts.tolist() for split in SPLITS] == [[6] * 3, [2] * 3, [2] * 3]
         assert "pets/train: 4 remark(s), first: left out" in caplog.text
         assert caplog.text.count("remark(s)") == 1
         notes = source.stored("train").notes
@@ -238,7 +238,7 @@ class TestBrokenFiles:
 
 def message_of(source: ClassFolders, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
-        source.load(split)
+        source.open(split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -286,7 +286,7 @@ class TestBadInput:
         (flat / "newt").mkdir(exist_ok=True)
         source = ClassFolders(str(flat), 16)
         if fits:
-            counts = [source.load(split).class_counts.tolist()[2] for split in SPLITS]
+            counts = [source.open(split).class_counts.tolist()[2] for split in SPLITS]
             assert sorted(counts) == [1, 1, 2]
             return
         assert message_of(source) == (
@@ -338,14 +338,14 @@ def test_real_images(real_data: Path, tmp_path: Path) -> None:
     subprocess.run(script, check=True)
     try:
         source = ClassFolders(str(tmp_path), image_size=32)
-        images = {split: source.load(split) for split in SPLITS}
+        images = {split: source.open(split) for split in SPLITS}
         assert {split: len(loaded) for split, loaded in images.items()} == {"train": 900, "val": 100, "test": 200}
         assert all(loaded.class_names == ("apple", "aquarium_fish") for loaded in images.values())
         assert not pictures(images["train"]) & pictures(images["val"])
         # Some fish are there twice: equal ones stay together, wherever the files are divided.
         whole = ClassFolders(str(tmp_path / "train"), image_size=32)
-        parts = [pictures(whole.load(split)) for split in SPLITS]
-        counts = [len(whole.load(split)) for split in SPLITS]
+        parts = [pictures(whole.open(split)) for split in SPLITS]
+        counts = [len(whole.open(split)) for split in SPLITS]
         assert sum(counts) == 1000 > len(set.union(*parts)) == sum(map(len, parts))
         assert counts == [599, 200, 201]
     finally:
