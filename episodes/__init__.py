@@ -1,4 +1,4 @@
-"""Images, labels and indices: everything about episodes that knows nothing of models."""
+"""Images, labels and indices, for episodes and for batches: everything about data that knows nothing of models."""
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError

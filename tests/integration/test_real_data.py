@@ -192,7 +192,7 @@ def test_shipped_configuration_on_real_files(
 def test_a_folder_of_ones_own_images(own_images: Path, scratch: Path, tmp_path: Path) -> None:
     document = train_and_test(
         tmp_path / "run",
-        "--data=episodes.datasets.ImageFolders",
+        "--data=episodes.datasets.EpisodeFolders",
         f"--data.root={own_images}",
         "--data.image_size=32",
         f"--data.cache_dir={scratch / 'cache'}",

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from episodes.datasets.base import DataSource
 from episodes.datasets.layouts.split_file import ALIASES
-from episodes.errors import UserError
+from episodes.errors import UserError, some
 from episodes.images.files import ImageFiles, Reading
 from episodes.images.reading import list_class_folders, list_folder
-
-_SOME = 5  # names in a message
 
 
 class StreamedFolders(DataSource):
@@ -61,7 +59,8 @@ class StreamedFolders(DataSource):
             missing = [name for name in these if name not in others]
             if missing:
                 raise UserError(
-                    f"{self._places[where]}: there is no folder for {_some(missing)}; all splits need all classes"
+                    f"{self._places[where]}: there is no folder for {some(map(repr, missing))}; all splits need all "
+                    "classes"
                 )
         classes = ((name, list_folder(folders[name]).images) for name in names)
         return ImageFiles.of_classes(classes, f"{self.name}/{split}", self.root, self.reading)
@@ -84,9 +83,3 @@ class StreamedFolders(DataSource):
             )
         found = list_class_folders(self.root)
         return {ALIASES[name.lower()]: place for name, place in found.items() if name.lower() in ALIASES}
-
-
-def _some(names: list[str]) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
-    return ", ".join(map(repr, names[:_SOME])) + more
