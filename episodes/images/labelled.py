@@ -1,4 +1,4 @@
-"""Labelled images in memory: what every data set becomes, and what every sampler draws from."""
+"""Labelled images in memory: what most data sets open as, and what every sampler of episodes draws from."""
 
 import hashlib
 from dataclasses import InitVar, dataclass

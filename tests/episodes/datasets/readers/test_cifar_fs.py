@@ -349,6 +349,6 @@ def test_the_script_that_comes_with_the_real_images(real_data: Path, real_images
     layout = find_layout(tmp_path)
     assert layout is not None
     assert layout.description.startswith("the CIFAR-FS archive")
-    count, read = layout.open(["apple"], [])
-    assert count == 600
-    assert np.array_equal(read("apple"), real_images["apple"].transpose(0, 3, 1, 2))
+    opened = layout.open(["apple"])
+    assert opened.count == 600
+    assert np.array_equal(opened.read("apple"), real_images["apple"].transpose(0, 3, 1, 2))
