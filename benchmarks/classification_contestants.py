@@ -27,7 +27,7 @@ def backbone_alone(given: Setting) -> None:
     """Forward and backward on views that are there already, in the memory order that the backbone likes best."""
     keep_freed_memory()
     clock = Clock(given)
-    images = RandomImages(given.batch_size).load("train")
+    images = RandomImages(given.batch_size).open("train")
     batch = BatchSource(images, given.batch_size, 0, Normalization.of(images)).batch(0)
     views = Rotation()(batch.images).flatten(0, 1).to(given.device, memory_format=torch.channels_last)
     backbone = ResNetCifar(depth=given.depth).to(given.device)
@@ -77,7 +77,7 @@ def plain_loop(given: Setting) -> None:
     torch.backends.cudnn.benchmark = True  # as such programs do
     clock, device, cuda = Clock(given), given.device, given.device.type == "cuda"
     loader = DataLoader(
-        PillowImages(RandomImages(given.images).load("train")),
+        PillowImages(RandomImages(given.images).open("train")),
         batch_size=given.batch_size,
         shuffle=True,
         drop_last=True,

@@ -106,7 +106,7 @@ class RandomImages(DataSource):
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def load(self, split: str) -> LabelledImages:
+    def open(self, split: str) -> LabelledImages:
         """The same images for every split."""
         generator = torch.Generator().manual_seed(0)
         pixels = torch.randint(0, 256, (self.count, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)

@@ -223,7 +223,7 @@ def random_images(classes: int, per_class: int, channels: int, side: int) -> Lab
 def cases(episodes: int, rounds: int, *, quick: bool) -> list[Case]:
     """What is measured; ``quick`` takes a few small images of noise, and leaves ResNet-12 out."""
     torch.manual_seed(0)  # initial weights
-    images = random_images(8, 20, 1, 16) if quick else Glyphs().load("test")
+    images = random_images(8, 20, 1, 16) if quick else Glyphs().open("test")
     conv4 = settle(Conv4(in_channels=1), images)
     chosen = [
         Case(images, conv4, objective, k_shot, episodes, max(1, episodes // 25), rounds)

@@ -13,7 +13,6 @@ from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.images.augmentation import CropFlipJitter
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
-from episodes.images.placement import place
 from episodes.source import EpisodeSource
 from episodes.transformations import Rotation
 from fewshot_sla.meta import SLA
@@ -47,7 +46,7 @@ def setting(per_class: int, device: torch.device, workers: int) -> Setting:
 
 def source_of(given: Setting) -> EpisodeSource:
     """Our episodes, before label augmentation."""
-    images = place(given.images, given.device, "device")
+    images = given.images.on(given.device, "device")
     normalization = Normalization(given.normalization.mean, given.normalization.deviation).to(given.device)
     return EpisodeSource(images, SPEC, 0, normalization, CropFlipJitter(PADDING, FLIP, JITTER))
 

@@ -1,7 +1,8 @@
-"""Images, labels and indices: everything about episodes that knows nothing of models."""
+"""Images, labels and indices, for episodes and for batches: everything about data that knows nothing of models."""
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
@@ -25,6 +26,7 @@ __all__ = [
     "EpisodeSource",
     "EpisodeSpec",
     "Identity",
+    "Images",
     "LabelledImages",
     "Normalization",
     "Rotation",

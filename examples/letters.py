@@ -17,7 +17,7 @@ from episodes.datasets import Glyphs
 
 def write_letters(folder: Path, classes: int = 12, shots: int = 5, queries: int = 3) -> None:
     """Write ``folder/support/LETTER/*.png`` and ``folder/query/*.png``."""
-    images = Glyphs().load("test")
+    images = Glyphs().open("test")
     for label, class_name in enumerate(images.class_names[:classes]):
         name = class_name.rpartition(" ")[2]
         rows = (images.labels == label).nonzero().flatten().tolist()[: shots + queries]

@@ -14,7 +14,7 @@ from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 
 if TYPE_CHECKING:
-    from fewshot_sla.cli.progress import Progress
+    from episodes.progress import OnProgress
     from fewshot_sla.prediction.files import PredictionFiles
     from fewshot_sla.prediction.from_folders import Shown
     from fewshot_sla.prediction.model import PredictionModel
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("--support is missing: give a folder with a folder of pictures for each class")
 
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.cli.progress import show_progress
+    from episodes.progress import show_progress
     from fewshot_sla.prediction.folders import query_files
     from fewshot_sla.prediction.from_folders import predict_files
     from fewshot_sla.prediction.tables import closing_lines, prediction_table
@@ -121,12 +121,12 @@ def main(arguments: Sequence[str]) -> int:
     files = _files(predict)
     files.check()  # what cannot be written, and what is not there, is said before anything is computed
     query_files(query)
-    with show_progress("predicting") as progress:
+    with show_progress("predicting") as on_progress:
         if saved:
             shown = _load(Path(model), predict, other, options.single)
         else:
-            shown = _look(_model(model, other), predict, options.single, options.strict, progress)
-        report = predict_files(shown, query, strict=options.strict, count=progress.count)
+            shown = _look(_model(model, other), predict, options.single, options.strict, on_progress)
+        report = predict_files(shown, query, strict=options.strict, on_progress=on_progress)
     files.write(report, shown.predictor, predict.top_k)
     written = [str(path) for path in files.paths]
     show(prediction_table(report, predict.top_k), *closing_lines(report, written))
@@ -199,7 +199,7 @@ def _model(folder: str, other: OtherModel) -> "PredictionModel":
     return adapt(model, head, named_transformations(other.transformations) if other.transformations else None)
 
 
-def _look(model: "PredictionModel", predict: Predict, single: bool, strict: bool, progress: "Progress") -> "Shown":
+def _look(model: "PredictionModel", predict: Predict, single: bool, strict: bool, on_progress: "OnProgress") -> "Shown":
     """Show the model its support."""
     from episodes.storage import cache_folder
     from fewshot_sla.prediction.feature_cache import FeatureCache
@@ -216,7 +216,7 @@ def _look(model: "PredictionModel", predict: Predict, single: bool, strict: bool
         invert=predict.invert,
         strict=strict,
         cache=FeatureCache(cache_folder() / "features") if predict.cache else None,
-        count=progress.count,
+        on_progress=on_progress,
         notes=notes,
     )
 

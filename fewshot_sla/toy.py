@@ -67,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("the toy experiment needs scikit-learn: pip install scikit-learn")
 
     # Heavy imports come after the command line is known to be good.
+    from episodes.progress import show_progress
     from episodes.transformations import Rotation
-    from fewshot_sla.cli.progress import show_progress
     from fewshot_sla.paper.toy_experiment import divide, run_pair
     from fewshot_sla.paper.toy_picture import draw_toy, pair_name, toy_table
     from fewshot_sla.reporting.tables import show
@@ -84,11 +84,11 @@ def main(arguments: Sequence[str]) -> int:
     half_turn = Rotation((0, 180))
     results, planes = [], []
     total = len(PAIRS) * (toy.seeds + 1)  # the picture of a pair counts as much as a division
-    with show_progress("toy") as progress:
+    with show_progress("toy") as on_progress:
         for number, pair in enumerate(PAIRS):
 
             def report(done: int, before: int = number * (toy.seeds + 1), pair: tuple[str, str] = pair) -> None:
-                progress.update(before + done, total, pair_name(pair))
+                on_progress(pair_name(pair), before + done, total)
 
             results.append(run_pair(train, test, pair, half_turn, toy.per_class, toy.seeds, report))
             planes.append(_plane(train, test, pair, toy.per_class))

@@ -35,7 +35,7 @@ class TinyImages(DataSource):
         self.shape = (channels, height, width)
         self.classes, self.per_class, self.splits = classes, per_class, splits
 
-    def load(self, split: str) -> LabelledImages:
+    def open(self, split: str) -> LabelledImages:
         if split not in self.splits:
             raise UserError(f"tiny: the split {split!r} must not be opened")
         generator = torch.Generator().manual_seed(_SPLITS[split])
@@ -79,7 +79,7 @@ class TinyClasses(TinyImages):
         super().__init__(channels, height, width, classes, per_class, splits)
         self.counts, self.names = counts, names
 
-    def load(self, split: str) -> LabelledImages:
+    def open(self, split: str) -> LabelledImages:
         if split not in self.splits:
             raise UserError(f"tiny-classes: the split {split!r} must not be opened")
         patterns = torch.randint(0, 256, (self.classes, 1, *self.shape), generator=torch.Generator().manual_seed(77))

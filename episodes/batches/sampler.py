@@ -38,15 +38,6 @@ class BatchSampler:
         self.count, self.batch_size, self.seed = count, batch_size, seed
         self._kept: dict[int, NDArray[np.int64]] = {}
 
-    @property
-    def batches_per_epoch(self) -> float:
-        """How many batches the images fill; not always a whole number."""
-        return self.count / self.batch_size
-
-    def epoch_of(self, number: int) -> int:
-        """The epoch that batch ``number`` begins in."""
-        return self.positions(number).start // self.count
-
     def positions(self, number: int) -> range:
         """Where the items of batch ``number`` stand in the endless sequence of permutations."""
         return range(number * self.batch_size, (number + 1) * self.batch_size)

@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,11 +10,10 @@ from torch import Tensor
 from episodes.batches.sampler import BatchSampler
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.base import Images
 from episodes.images.gathering import gather_normalized, sent
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
-
-Images = TypeVar("Images")
 
 
 class ImageBatch(NamedTuple):
@@ -25,7 +23,7 @@ class ImageBatch(NamedTuple):
     labels: Tensor  # [B] int64
 
 
-class Batches(ABC, Generic[Images]):
+class Batches(ABC):
     """Batches of a split, by number; batch i is always made of the same images.
 
     Attributes:
@@ -37,11 +35,6 @@ class Batches(ABC, Generic[Images]):
     images: Images
     normalization: Normalization
     sampler: BatchSampler
-
-    @property
-    def batches_per_epoch(self) -> float:
-        """How many batches the images fill; not always a whole number."""
-        return self.sampler.batches_per_epoch
 
     @abstractmethod
     def batch(
@@ -61,19 +54,11 @@ class Batches(ABC, Generic[Images]):
         No numbers give one empty batch.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a hook: batches from memory start nothing
         """End whatever runs beside this process."""
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class BatchSource(Batches[LabelledImages]):
+class BatchSource(Batches):
     """Draws batches from images in memory; augmentation, if any, draws from torch's default generator.
 
     Args:
@@ -86,6 +71,8 @@ class BatchSource(Batches[LabelledImages]):
     Raises:
         UserError: if there are no images, or the batch size is not positive.
     """
+
+    images: LabelledImages
 
     def __init__(
         self,

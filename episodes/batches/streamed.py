@@ -23,13 +23,12 @@ from episodes.images.decoding import (
 from episodes.images.files import ImageFiles
 from episodes.images.gathering import normalized_bytes, sent
 from episodes.images.labelled import LabelledImages
-from episodes.images.normalization import Normalization
+from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SAMPLED_AT_ONCE = 64
 
 
-class StreamedBatches(Batches[ImageFiles]):
+class StreamedBatches(Batches):
     """Draws batches from image files: random parts of them at the size of the images.
 
     Which parts: :mod:`episodes.images.random_crops`.
@@ -49,6 +48,8 @@ class StreamedBatches(Batches[ImageFiles]):
     Raises:
         UserError: if there are no images, the batch size or the stride is not positive, or torchvision is missing.
     """
+
+    images: ImageFiles
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
-"""One reader a file; each makes LabelledImages out of what users have."""
+"""Data sets: what users have becomes the images of a split. One reader a file."""
 
 from episodes.datasets.base import DataSource
 from episodes.datasets.readers.cifar import CIFAR10, CIFAR100
 from episodes.datasets.readers.cifar_fs import CIFARFS, FC100
-from episodes.datasets.readers.class_folders import ClassFolders
+from episodes.datasets.readers.classification_folders import ClassificationFolders
 from episodes.datasets.readers.cub import CUB
 from episodes.datasets.readers.digits import Digits
+from episodes.datasets.readers.episode_folders import EpisodeFolders
 from episodes.datasets.readers.glyphs import Glyphs
-from episodes.datasets.readers.image_folders import ImageFolders
 from episodes.datasets.readers.limited import Limited
 from episodes.datasets.readers.long_tail import LongTailed
 from episodes.datasets.readers.mini_imagenet import MiniImageNet
@@ -25,11 +25,11 @@ __all__ = [
     "CUB",
     "FC100",
     "MNIST",
-    "ClassFolders",
+    "ClassificationFolders",
     "DataSource",
     "Digits",
+    "EpisodeFolders",
     "Glyphs",
-    "ImageFolders",
     "Limited",
     "LongTailed",
     "MiniImageNet",

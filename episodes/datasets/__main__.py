@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from episodes.errors import UserError
 
@@ -11,25 +11,32 @@ _EPILOG = """\
 exit code: 0 if all is well; 1 if the data set can be used but something is wrong with it (files left out, images that
 are in two splits, a damaged store); 2 if it cannot be used.
 
-example: python -m episodes.datasets verify folder ~/birds --option image_size=64 --option grey=true
+example: python -m episodes.datasets verify episode-folders ~/birds --option image_size=64 --option grey=true
 """
 
 
 def main() -> None:
-    """Parse the arguments, run the command, exit with its code."""
-    arguments = _parser().parse_args()
+    """Parse the arguments, run the command, exit with its code; what is wrong is said as the other commands say it."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")  # remarks are part of the report
     try:
-        sys.exit(_verify(arguments))
+        sys.exit(_verify(_parser().parse_args()))
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         sys.exit(2)
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
         sys.exit(130)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m episodes.datasets", description="Data sets on disk.")
+    parser = _Parser(prog="python -m episodes.datasets", description="Data sets on disk.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
@@ -39,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verify.add_argument("name", metavar="NAME", help="cifar-fs, fc100, folder, ..., or MODULE.CLASS of your own reader")
+    verify.add_argument(
+        "name", metavar="NAME", help="cifar-fs, cub, episode-folders, ..., or the class path of a reader"
+    )
     verify.add_argument("root", metavar="ROOT", help="folder with the files")
     verify.add_argument("--classes", action="store_true", help="list the number of images of every class")
     verify.add_argument("--option", metavar="KEY=VALUE", action="append", default=[], help="argument of the reader")

@@ -1,22 +1,19 @@
-"""The contract of a data set: a name, and one LabelledImages a split, loaded when asked for."""
+"""The contract of a data set: a name, and the images of each split, opened when asked for."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.labelled import LabelledImages
 from episodes.transformations import Transformations
 
-if TYPE_CHECKING:
-    from episodes.images.files import ImageFiles
-
 
 class DataSource(ABC):
-    """Where images come from. Building one costs nothing; the work is done in :meth:`load`, one split at a time.
+    """Where images come from. Building one costs nothing; the work is done in :meth:`open`, one split at a time.
 
-    Splits hold different classes, so that whatever is trained on one of them can be tested on classes it never saw.
-    A data set of one's own gives ``name`` and :meth:`load`.
+    For few-shot learning the splits hold different classes, so that whatever is trained on one of them can be tested on
+    classes that it never saw; for classification they hold the same classes and share no image. Training refuses what
+    does not fit it. A data set of one's own gives ``name`` and :meth:`open`.
 
     Attributes:
         name: what the data set is called in messages and results.
@@ -28,41 +25,44 @@ class DataSource(ABC):
     classes_under: tuple[str, ...] = ()
 
     @abstractmethod
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
-    ) -> LabelledImages:
-        """The images of one split, uint8 [n, C, H, W], in an order that never changes.
+    ) -> Images:
+        """The images of one split in an order that never changes: LabelledImages, or ImageFiles that are read later.
 
         Raises:
             UserError: if the split or its files are not there, with what to do about it.
         """
 
-    def open(
-        self,
-        split: str,  # "train", "val" or "test"
-    ) -> "LabelledImages | ImageFiles":
-        """The images of one split for training by batches: in memory, or in files that are read meanwhile.
 
-        Raises:
-            UserError: as :func:`load_split` does.
-        """
-        return load_split(self, split)
-
-
-def load_split(source: DataSource, split: str) -> LabelledImages:
+def open_split(source: DataSource, split: str) -> Images:
     """The images of a split, called ``NAME/SPLIT`` whatever the source calls them: results go by that name.
 
     Raises:
-        UserError: as the source does; and if what it gives is not LabelledImages.
+        UserError: as the source does; and if what it gives is no Images.
     """
-    images = source.load(split)
+    images = source.open(split)
+    if not isinstance(images, Images):
+        raise UserError(
+            f"{type(source).__name__}.open must give LabelledImages or ImageFiles, not {type(images).__name__}"
+        )
+    return images.named(f"{source.name}/{split}")
+
+
+def load_split(source: DataSource, split: str) -> LabelledImages:
+    """The images of a split where all of them must be in memory: for episodes, and to take some of them out.
+
+    Raises:
+        UserError: as :func:`open_split` does; and if they stay in their files.
+    """
+    images = open_split(source, split)
     if not isinstance(images, LabelledImages):
-        raise UserError(f"{type(source).__name__}.load must give LabelledImages, not {type(images).__name__}")
-    name = f"{source.name}/{split}"
-    if images.name == name:
-        return images
-    return replace(images, name=name, known_fingerprint=images.fingerprint)
+        raise UserError(
+            f"{source.name}: the images of {type(source).__name__} are read while they are trained on and are never "
+            "all in memory; where that is needed, use ClassificationFolders, or EpisodeFolders for episodes"
+        )
+    return images
 
 
 def check_transformations(source: DataSource, transformations: Transformations) -> None:

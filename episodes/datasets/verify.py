@@ -1,33 +1,43 @@
 """What a data set is made of, before anything is trained on it: layout, counts, duplicates, fingerprints."""
 
 import hashlib
-import importlib
+import pkgutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from episodes.datasets.readers.cifar import CIFAR10, CIFAR100
+from episodes.datasets.readers.cifar_fs import CIFARFS, FC100
+from episodes.datasets.readers.classification_folders import ClassificationFolders
+from episodes.datasets.readers.cub import CUB
+from episodes.datasets.readers.episode_folders import EpisodeFolders
+from episodes.datasets.readers.mini_imagenet import MiniImageNet
+from episodes.datasets.readers.mnist import MNIST
+from episodes.datasets.readers.omniglot import Omniglot
+from episodes.datasets.readers.tiered_imagenet import TieredImageNet
+from episodes.datasets.readers.tiny_imagenet import TinyImageNet
 from episodes.datasets.store.source import StoredSource
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 
-# What the command line calls the readers. A reader of one's own is named by its dotted path.
-NAMES: dict[str, str] = {
-    "cifar-fs": "episodes.datasets.readers.cifar_fs.CIFARFS",
-    "cifar10": "episodes.datasets.readers.cifar.CIFAR10",
-    "cifar100": "episodes.datasets.readers.cifar.CIFAR100",
-    "class-folders": "episodes.datasets.readers.class_folders.ClassFolders",
-    "cub": "episodes.datasets.readers.cub.CUB",
-    "fc100": "episodes.datasets.readers.cifar_fs.FC100",
-    "folder": "episodes.datasets.readers.image_folders.ImageFolders",
-    "mini-imagenet": "episodes.datasets.readers.mini_imagenet.MiniImageNet",
-    "mnist": "episodes.datasets.readers.mnist.MNIST",
-    "omniglot": "episodes.datasets.readers.omniglot.Omniglot",
-    "tiered-imagenet": "episodes.datasets.readers.tiered_imagenet.TieredImageNet",
-    "tiny-imagenet": "episodes.datasets.readers.tiny_imagenet.TinyImageNet",
+# What the command line calls the readers. A reader of one's own is named by its class path, as in a configuration.
+NAMES: dict[str, type[StoredSource]] = {
+    "cifar-fs": CIFARFS,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "classification-folders": ClassificationFolders,
+    "cub": CUB,
+    "episode-folders": EpisodeFolders,
+    "fc100": FC100,
+    "mini-imagenet": MiniImageNet,
+    "mnist": MNIST,
+    "omniglot": Omniglot,
+    "tiered-imagenet": TieredImageNet,
+    "tiny-imagenet": TinyImageNet,
 }
-_SOME = 10  # lines of duplicates
+_MOST_LINES = 10  # about duplicates
 _SAME = "all splits hold the same classes, as they must for classification"
 _NOT_SAME = "  ! the splits do not hold the same classes; classification needs them to"
 
@@ -51,18 +61,19 @@ def find_reader(name: str) -> type[StoredSource]:
     """The class of a reader.
 
     Args:
-        name: one of NAMES, or the dotted path of a class.
+        name: one of NAMES, or a class path such as ``package.module.Class``.
 
     Raises:
         UserError: if there is none.
     """
-    module, _, attribute = NAMES.get(name, name).rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = NAMES[name] if name in NAMES else pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError):
         found = None
     if not (isinstance(found, type) and issubclass(found, StoredSource)):
-        raise UserError(f"there is no data set {name!r}; there are {', '.join(sorted(NAMES))}, or MODULE.CLASS")
+        raise UserError(
+            f"there is no data set {name!r}; there are {', '.join(sorted(NAMES))}, or the class path of your own reader"
+        )
     return found
 
 
@@ -70,7 +81,7 @@ def make_reader(name: str, root: str, options: Mapping[str, Any]) -> StoredSourc
     """A reader for files of the user's.
 
     Args:
-        name: one of NAMES, or the dotted path of a class.
+        name: one of NAMES, or a class path.
         root: where the files are.
         options: other arguments of the class.
 
@@ -158,6 +169,6 @@ def _duplicates(places: Mapping[bytes, list[Place]]) -> tuple[list[str], int]:
     for what, found in (("within a class", within), ("between classes of a split", between), ("across splits", across)):
         lines.append(f"pairs of equal images {what}: {sum(found.values())}")
         ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        lines += [f"  {count} x {'/'.join(a)} = {'/'.join(b)}" for (a, b), count in ordered[:_SOME]]
-        lines += [f"  and {len(ordered) - _SOME} more lines"] if len(ordered) > _SOME else []
+        lines += [f"  {count} x {'/'.join(a)} = {'/'.join(b)}" for (a, b), count in ordered[:_MOST_LINES]]
+        lines += [f"  and {len(ordered) - _MOST_LINES} more lines"] if len(ordered) > _MOST_LINES else []
     return lines, sum(across.values())

@@ -2,16 +2,23 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.file_keys import files_key
-from episodes.images.labelled import check_labels
+from episodes.images.placement import Placement
+
+if TYPE_CHECKING:
+    from episodes.batches.streamed import StreamedBatches
+    from episodes.images.augmentation import ImageAugmentation
+    from episodes.images.normalization import Normalization
 
 _CPU = torch.device("cpu")
 
@@ -54,7 +61,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFiles:
+class ImageFiles(Images):
     """The image files of one split with their labels, as LabelledImages are images in memory.
 
     Attributes:
@@ -77,13 +84,11 @@ class ImageFiles:
     root: Path
     reading: Reading = Reading()
     device: torch.device = _CPU
+    fingerprint_is_of_content: ClassVar[bool] = False  # but of times, which differ where somebody copied the files
 
     def __post_init__(self) -> None:
         """Refuse anything that would fail later and farther away."""
-        check_labels(self.name, self.labels, len(self.paths), self.class_names)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+        self._check_labels(len(self.paths))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -91,19 +96,9 @@ class ImageFiles:
         return 3, self.reading.image_size, self.reading.image_size
 
     @property
-    def fingerprint_is_of_content(self) -> bool:
-        """Whether equal pixels have equal fingerprints wherever they are."""
-        return False
-
-    @property
     def target(self) -> torch.device:
         """The device that images are on after they were read."""
         return self.device
-
-    @cached_property
-    def class_counts(self) -> Tensor:
-        """Images a class: [number of classes] int64."""
-        return torch.bincount(self.labels, minlength=len(self.class_names))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -118,12 +113,36 @@ class ImageFiles:
         key = files_key(self.root, map(Path, self.paths), **size)
         return hashlib.sha256(key.encode() + self.labels.numpy().tobytes()).hexdigest()
 
-    def on(self, device: torch.device) -> "ImageFiles":
-        """The same images, to be read onto a device; a fingerprint that is known stays known."""
-        moved = replace(self, device=device)
-        if "fingerprint" in vars(self):
-            vars(moved)["fingerprint"] = self.fingerprint
-        return moved
+    def on(self, device: torch.device, placement: Placement = "auto") -> "ImageFiles":
+        """The same images, to be read onto a device; they stay in their files, whatever the placement."""
+        return self._with(device=device)
+
+    def normalization(self) -> "Normalization":
+        """Mean and deviation of ImageNet, or of a random sample of these images if ``reading`` says so, on the CPU.
+
+        Raises:
+            UserError: if a file of the sample cannot be read.
+        """
+        from episodes.batches.streamed import files_normalization  # which imports this module
+
+        return files_normalization(self)
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        normalization: "Normalization",
+        augmentation: "ImageAugmentation | None" = None,
+        stride: int = 1,
+    ) -> "StreamedBatches":
+        """Batches read ahead by other processes.
+
+        Raises:
+            UserError: if there are no images, a number is not positive, or torchvision is missing.
+        """
+        from episodes.batches.streamed import StreamedBatches  # which imports this module
+
+        return StreamedBatches(self, batch_size, seed, normalization, augmentation, stride)
 
     @classmethod
     def of_classes(

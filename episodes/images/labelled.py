@@ -1,17 +1,25 @@
-"""Labelled images in memory: what every data set becomes, and what every sampler draws from."""
+"""Labelled images in memory: what most data sets open as, and what every sampler of episodes draws from."""
 
 import hashlib
 from dataclasses import InitVar, dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from episodes.errors import UserError
+from episodes.images.base import Images
+from episodes.images.normalization import Normalization
+from episodes.images.placement import Placement, place
+
+if TYPE_CHECKING:
+    from episodes.batches.source import BatchSource
+    from episodes.images.augmentation import ImageAugmentation
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledImages:
+class LabelledImages(Images):
     """The images of one split, as bytes, with their labels and the names of the classes.
 
     Attributes:
@@ -32,6 +40,7 @@ class LabelledImages:
     name: str
     known_fingerprint: InitVar[str] = ""  # not a field: dataclasses.replace() must not carry it to other content
     device: torch.device | None = None
+    fingerprint_is_of_content: ClassVar[bool] = True
 
     def __post_init__(self, known_fingerprint: str) -> None:
         """Refuse anything that would fail later and farther away."""
@@ -41,21 +50,13 @@ class LabelledImages:
             raise UserError(
                 f"{self.name}: images must be uint8 [n, C, H, W], not {self.images.dtype} {list(self.images.shape)}"
             )
-        check_labels(self.name, self.labels, len(self.images), self.class_names)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+        self._check_labels(len(self.images))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
-
-    @cached_property
-    def class_counts(self) -> Tensor:
-        """Images a class: [number of classes] int64."""
-        return torch.bincount(self.labels, minlength=len(self.class_names))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -67,14 +68,38 @@ class LabelledImages:
         return digest.hexdigest()
 
     @property
-    def fingerprint_is_of_content(self) -> bool:
-        """Whether equal pixels have equal fingerprints wherever they are."""
-        return True
-
-    @property
     def target(self) -> torch.device:
         """The device that gathered images are on."""
         return self.device or self.images.device
+
+    def on(self, device: torch.device, placement: Placement = "auto") -> "LabelledImages":
+        """The same images, gathered onto a device, with their bytes where they are to live.
+
+        Raises:
+            UserError: as :func:`episodes.images.placement.place`.
+        """
+        return self._with(images=place(self.images, device, placement, self.name), device=device)
+
+    def normalization(self) -> Normalization:
+        """Mean and deviation of every channel over all pixels, on the CPU."""
+        return Normalization.of(self)
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        normalization: Normalization,
+        augmentation: "ImageAugmentation | None" = None,
+        stride: int = 1,
+    ) -> "BatchSource":
+        """Batches gathered from memory; nothing is read ahead, so ``stride`` has no say.
+
+        Raises:
+            UserError: if there are no images, or the batch size is not positive.
+        """
+        from episodes.batches.source import BatchSource  # batches are made of images, and so import this module
+
+        return BatchSource(self, batch_size, seed, normalization, augmentation)
 
     def gather_bytes(
         self,
@@ -95,22 +120,3 @@ class LabelledImages:
     ) -> Tensor:  # [..., C, H, W] float32, 0..1, on the target device
         """Pick images by number, as floats between 0 and 1."""
         return self.gather_bytes(index).float().div_(255.0)
-
-
-def check_labels(
-    name: str,  # what the images are called in messages
-    labels: Tensor,
-    count: int,  # of the images
-    class_names: tuple[str, ...],
-) -> None:
-    """Raise UserError unless labels are int64 [count], 0..len(class_names)-1, and no two classes have one name."""
-    if labels.shape != (count,) or labels.dtype != torch.int64:
-        raise UserError(f"{name}: labels must be int64 [{count}], not {labels.dtype} {list(labels.shape)}")
-    if len(set(class_names)) < len(class_names):
-        twice = next(one for one in class_names if class_names.count(one) > 1)
-        raise UserError(f"{name}: two classes are called {twice!r}")
-    if count and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
-        raise UserError(
-            f"{name}: labels reach from {int(labels.min())} to {int(labels.max())}, "
-            f"but there are {len(class_names)} class names"
-        )

@@ -1,10 +1,14 @@
 """Normalisation by the mean and deviation of the training images; part of a trained model, saved with it."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from episodes.images.labelled import LabelledImages
+if TYPE_CHECKING:
+    from episodes.images.labelled import LabelledImages
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue
 _CHUNK = 4096  # images converted to float64 at a time
 
 
@@ -25,7 +29,7 @@ class Normalization(nn.Module):
         self.register_buffer("deviation", deviation)
 
     @classmethod
-    def of(cls, images: LabelledImages) -> "Normalization":
+    def of(cls, images: "LabelledImages") -> "Normalization":
         """Mean and (population) standard deviation of every channel, over all pixels of all images.
 
         A channel without variation gets deviation 1, so that it becomes zero and not NaN.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -142,8 +142,8 @@ def _reason(error: BaseException) -> str:
     """Why, in one line and without repeating the name of the file."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    first = (str(error).splitlines() or [""])[0]
-    return "not an image that Pillow can read" if "cannot identify" in first else first or type(error).__name__
+    why = first_line(error)
+    return "not an image that Pillow can read" if "cannot identify" in why else why
 
 
 @cache

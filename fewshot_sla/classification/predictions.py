@@ -1,6 +1,6 @@
 """Class probabilities of a classifier on many images, by every inference of its objective."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from episodes.batches.source import ImageBatch
+from episodes.progress import OnProgress
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import Crops, as_is
 from fewshot_sla.classification.objectives import ClassificationObjective
@@ -39,7 +40,6 @@ def predict_classes(
     *,
     crops: Crops = as_is,
     autocast: Autocast = nullcontext,
-    on_batch: Callable[[int], None] = lambda done: None,
 ) -> Predictions:
     """Probabilities of every image, on the CPU; the classifier is in evaluation mode meanwhile.
 
@@ -51,11 +51,9 @@ def predict_classes(
         batches: normalised images with their labels.
         crops: images [B, C, H, W] -> [B, K, C, H, W].
         autocast: context in which the classifier runs (mixed precision), made anew for each pass.
-        on_batch: called after each batch with the number of images done.
     """
     labels: list[Tensor] = []
     found: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
-    done = 0
     with evaluation_mode(classifier), torch.no_grad():
         for batch in batches:
             cropped = crops(batch.images)  # [B, K, C, H, W]
@@ -66,9 +64,20 @@ def predict_classes(
                 belief = objective.predict(logits, name).float().softmax(dim=-1)  # [B*K, N]
                 found[name].append(belief.unflatten(0, cropped.shape[:2]).mean(dim=1).cpu())
             labels.append(batch.labels.cpu())
-            done += len(batch.labels)
-            on_batch(done)
     return Predictions(torch.cat(labels), {name: torch.cat(parts) for name, parts in found.items()})
+
+
+def counted(
+    batches: Iterable[ImageBatch],
+    total: int,  # images of all batches
+    on_progress: OnProgress,
+) -> Iterator[ImageBatch]:
+    """The batches; when the next one is asked for, it is told how many images are done."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.labels)
+        on_progress("images", done, total)
 
 
 def ensemble(members: Iterable[Predictions]) -> Predictions:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from episodes.batches.opening import SplitImages, open_batches
+from episodes.images.base import Images
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.predictions import Predictions, ensemble, images_per_pass, predict_classes
@@ -40,7 +40,7 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
         save_training_details(folder, details, run.step)
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
-    batches = open_batches(images, 1, 0, run.normalization).in_order(batch_size=images_per_pass(objective))
+    batches = images.batches(1, 0, run.normalization).in_order(batch_size=images_per_pass(objective))
     found = predict_classes(run.model, objective, batches, autocast=training.fabric.autocast)
     counts = run.state["class_counts"]
     results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step)
@@ -51,7 +51,7 @@ def report_training(training: Training, folder: RunFolder, configuration: dict[s
 def report_ensemble(
     found: Sequence[Predictions],
     runs: Sequence[TrainedRun[Classification, Classifier]],
-    images: SplitImages,
+    images: Images,
     path: Path | None,
 ) -> None:
     """Print what the mean of the members' probabilities comes to, and write it to a JSON file if one is named.

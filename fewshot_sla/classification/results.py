@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
+from episodes.images.base import Images
 from fewshot_sla.classification.predictions import Predictions
 from fewshot_sla.runs.folder import RunFolder, write_text
 from fewshot_sla.runs.results import read_document, save_details, save_entries
@@ -59,7 +59,7 @@ class ClassResult:
 
 def summarize_classes(
     found: Predictions,
-    images: SplitImages,
+    images: Images,
     class_counts: Sequence[int],  # training images of each class
     *,
     primary: str,  # name of the inference that the best checkpoint was chosen by
@@ -116,7 +116,7 @@ def save_class_results(
     folder: RunFolder,
     results: Sequence[ClassResult],
     found: Predictions,
-    images: SplitImages,
+    images: Images,
     details: Mapping[str, Any],
 ) -> None:
     """Add results to ``results.json``, and the prediction for every image to ``predictions/``.

@@ -6,10 +6,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from episodes.batches.opening import SplitImages, normalization_of, open_batches, placed
 from episodes.batches.source import Batches, ImageBatch
-from episodes.datasets.base import DataSource, check_transformations
+from episodes.datasets.base import DataSource, check_transformations, open_split
 from episodes.errors import UserError
+from episodes.images.base import Images
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
 from fewshot_sla.classification.predictions import images_per_pass, predict_classes
@@ -38,13 +38,13 @@ class ClassificationTask(TrainingTask):
 
     def __init__(self, recipe: Classification) -> None:
         self.recipe = recipe
-        self.train = recipe.data.open("train")
+        self.train = open_split(recipe.data, "train")
         self.validation = _validation_images(recipe.data) if recipe.keep == "best" else None
         if self.validation is not None:
             check_same_classes(self.train, self.validation)
         self.score = recipe.objective.primary if self.validation is not None else ""
         self.counts = self.train.class_counts
-        self.normalization = normalization_of(self.train)
+        self.normalization = self.train.normalization()
         self._opened: list[Batches] = []
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
@@ -61,7 +61,7 @@ class ClassificationTask(TrainingTask):
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
         self._check_counts()
-        source = open_batches(self.train, 1, recipe.seed, self.normalization)
+        source = self.train.batches(1, recipe.seed, self.normalization)
         few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
             batch = next(source.in_order(few, batch_size=len(few)))
@@ -94,15 +94,15 @@ class ClassificationTask(TrainingTask):
         self.normalization.to(device)
         per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
         self.passes = recipe.batch_size // (per_pass * fabric.world_size)
-        self.train = placed(self.train, device, hardware.placement)
-        self.batches = open_batches(
-            self.train, per_pass, recipe.seed, self.normalization, recipe.augmentation, stride=fabric.world_size
+        self.train = self.train.on(device, hardware.placement)
+        self.batches = self.train.batches(
+            per_pass, recipe.seed, self.normalization, recipe.augmentation, stride=fabric.world_size
         )
         self._opened = [self.batches]
         if self.validation is not None:
-            self.validation = placed(self.validation, device, hardware.placement)
+            self.validation = self.validation.on(device, hardware.placement)
             # Validation images are gathered in order: batch size and seed have no say.
-            self.validation_batches = open_batches(self.validation, 1, 0, self.normalization)
+            self.validation_batches = self.validation.batches(1, 0, self.normalization)
             self._opened.append(self.validation_batches)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ def accuracies(
     return dict(zip(objective.inferences, (right.double() / len(source.images)).tolist(), strict=True))
 
 
-def check_same_classes(train: SplitImages, other: SplitImages) -> None:
+def check_same_classes(train: Images, other: Images) -> None:
     """Raise UserError unless two splits have the same classes and the same kind of images."""
     if train.image_shape != other.image_shape:
         raise UserError(
@@ -170,7 +170,7 @@ def check_same_classes(train: SplitImages, other: SplitImages) -> None:
         )
 
 
-def _validation_images(data: DataSource) -> SplitImages:
+def _validation_images(data: DataSource) -> Images:
     """The split val, which chooses the best weights.
 
     Raises:
@@ -178,7 +178,7 @@ def _validation_images(data: DataSource) -> SplitImages:
     """
     hint = "or keep the last weights (--keep last)"
     try:
-        images = data.open("val")
+        images = open_split(data, "val")
     except UserError as error:
         raise UserError(f"{error}; {hint}") from error
     if not len(images):

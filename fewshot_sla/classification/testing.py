@@ -9,17 +9,18 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from episodes.batches.opening import SplitImages, open_batches, placed
+from episodes.datasets.base import open_split
 from episodes.errors import UserError
+from episodes.images.base import Images
+from episodes.progress import show_progress
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import as_is, ten_crops
 from fewshot_sla.classification.kind import CLASSIFICATION
-from fewshot_sla.classification.predictions import Predictions, images_per_pass, predict_classes
+from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification, ClassificationTest
 from fewshot_sla.classification.report import report_ensemble
 from fewshot_sla.classification.results import ClassResult, read_class_results, save_class_results, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
-from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
@@ -43,7 +44,7 @@ class Tested:
     """
 
     run: TrainedClassifier
-    images: SplitImages
+    images: Images
     found: Predictions
     results: list[ClassResult]
 
@@ -88,7 +89,7 @@ def evaluate_runs(
         )
 
 
-def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, SplitImages]]:
+def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, Images]]:
     """Classifiers, each with a split of its own data: the same images for all, perhaps under several names.
 
     Raises:
@@ -101,12 +102,12 @@ def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[Traine
         raise UserError(f"{twice[0]}: the run is given twice")
     runs = [load_trained(CLASSIFICATION, folder) for folder in folders]
     first = runs[0]
-    images = first.recipe.data.open(split)
+    images = open_split(first.recipe.data, split)
     found = []
     for run in runs:
         check_images(run, images)  # what does not fit is said before anything is computed
         same = run.configuration["data"] == first.configuration["data"]
-        own = images if same else run.recipe.data.open(split)
+        own = images if same else open_split(run.recipe.data, split)
         if own.fingerprint != images.fingerprint:
             raise UserError(
                 f"{run.folder.path}: its {split} images are not those of {first.folder.path}; "
@@ -118,7 +119,7 @@ def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[Traine
 
 def evaluate_run(
     run: TrainedClassifier,
-    images: SplitImages,
+    images: Images,
     hardware: Hardware,
     fabric: Fabric,
     *,
@@ -138,17 +139,17 @@ def evaluate_run(
             f"it has {', '.join(objective.inferences)}"
         )
     hardware.prepare(run.to(fabric.device).model)
-    source = open_batches(placed(images, fabric.device, hardware.placement), 1, 0, run.normalization)
+    source = images.on(fabric.device, hardware.placement).batches(1, 0, run.normalization)
     crops = TEN if padding else 1
     black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
-    with show_progress(f"testing {run.folder.path.name}") as progress:
+    with show_progress(f"testing {run.folder.path.name}") as on_progress:
+        batches = source.in_order(batch_size=images_per_pass(objective, crops))
         found = predict_classes(
             run.model,
             objective,
-            source.in_order(batch_size=images_per_pass(objective, crops)),
+            counted(batches, len(images), on_progress),
             crops=partial(ten_crops, black=black, padding=padding) if padding else as_is,
             autocast=fabric.autocast,
-            on_batch=lambda done: progress.count("images", done, len(images)),
         )
     found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})
     counts = run.state["class_counts"]
@@ -169,7 +170,7 @@ def standard_results(folder: RunFolder, split: str) -> list[ClassResult]:
     return [result for result in found if (result.split, result.crops, result.step) == (split, 1, step)]
 
 
-def check_images(run: TrainedClassifier, images: SplitImages) -> None:
+def check_images(run: TrainedClassifier, images: Images) -> None:
     """Raise UserError unless images are of the classes, and of the shape, that a run was trained on."""
     classes = tuple(run.state["class_names"])
     if images.class_names != classes:

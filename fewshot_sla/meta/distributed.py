@@ -7,8 +7,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
+from episodes.progress import OnProgress, no_progress
 from episodes.source import EpisodeSource
-from fewshot_sla.meta.features import OnProgress, no_progress
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate

@@ -1,22 +1,15 @@
 """Every view of every image through the backbone once: the features that all episodes then share."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from episodes.progress import OnProgress, no_progress
 from episodes.source import EpisodeSource
 from episodes.transformations import Transformations
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.training.modes import Autocast
 
-OnProgress = Callable[[str, int, int], None]  # (what is counted, done, in all)
-
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def embed_views(

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch
+from episodes.progress import OnProgress, no_progress
 from episodes.sampler import EpisodeIndices
 from episodes.source import EpisodeSource
 from episodes.transformations import Transformations
 from episodes.views import Labelling, add_views
-from fewshot_sla.meta.features import OnProgress, embed_views, no_progress
+from fewshot_sla.meta.features import embed_views
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import EpisodeObjective

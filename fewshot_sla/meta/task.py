@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from episodes.datasets.base import check_transformations, load_split
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
-from episodes.images.normalization import Normalization
-from episodes.images.placement import place
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import MetaLearner
@@ -48,7 +46,7 @@ class MetaTask(TrainingTask):
                 f"{self.train.name} has images of shape {list(self.train.image_shape)}, "
                 f"{self.validation.name} of {list(self.validation.image_shape)}; they must be equal"
             )
-        self.normalization = Normalization.of(self.train)
+        self.normalization = self.train.normalization()
         self._make_sources()
 
     def _make_sources(self) -> None:
@@ -85,7 +83,7 @@ class MetaTask(TrainingTask):
         """Episodes from images on the device."""
         self.fabric = fabric
         self.train, self.validation = (
-            place(images, fabric.device, hardware.placement) for images in (self.train, self.validation)
+            images.on(fabric.device, hardware.placement) for images in (self.train, self.validation)
         )
         self.normalization.to(fabric.device)
         self._make_sources()

@@ -3,9 +3,8 @@
 import time
 
 from episodes.datasets.base import load_split
-from episodes.images.placement import place
+from episodes.progress import show_progress
 from episodes.source import EpisodeSource
-from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.recipe import MetaTest
@@ -34,15 +33,15 @@ def evaluate_run(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     fabric = hardware.fabric()
     launch(fabric, hardware.wait_s)
     hardware.prepare(run.to(fabric.device).model)
-    images = place(images, fabric.device, hardware.placement)
+    images = images.on(fabric.device, hardware.placement)
     sources = [EpisodeSource(images, spec, test.seed, run.normalization) for spec in test.specs()]
 
     summary = []
     for source in sources:
         began = time.monotonic()
-        with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as progress:
+        with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as on_progress:
             outcomes = evaluate_together(
-                fabric, run.model, run.recipe.objective, source, range(test.episodes), progress.count
+                fabric, run.model, run.recipe.objective, source, range(test.episodes), on_progress
             )
         tested = summarize(
             outcomes, images, source.sampler.spec, test.seed, primary=run.recipe.objective.primary, step=run.step

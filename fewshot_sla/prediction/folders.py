@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from episodes.errors import UserError
 from episodes.images.reading import BrokenImageError, list_class_folders, list_folder
+from episodes.progress import OnProgress, no_progress
 from fewshot_sla.prediction.pictures import Format, make_picture
 from fewshot_sla.prediction.report import BrokenFile
 
@@ -101,7 +102,8 @@ def read_pictures(
     wanted: Format,
     *,
     strict: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    what: str = "pictures",
+    on_progress: OnProgress = no_progress,
 ) -> Pictures:
     """Decode files, one after the other.
 
@@ -109,6 +111,7 @@ def read_pictures(
         paths: the files.
         wanted: what to make of them.
         strict: stop at the first that cannot be read.
+        what: the pictures are called in messages to ``on_progress``.
         on_progress: called after each file.
 
     Raises:
@@ -127,7 +130,7 @@ def read_pictures(
             if strict:
                 raise
             broken.append(BrokenFile(str(path), str(error).removeprefix(f"{path}: ")))
-        on_progress(number + 1, len(paths))
+        on_progress(what, number + 1, len(paths))
     return Pictures([paths[number] for number in read], pixels[: len(read)], broken, read)
 
 

@@ -1,7 +1,7 @@
 """From folders of pictures to a report: what the command does, without its command line."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from episodes.errors import UserError
+from episodes.progress import OnProgress, no_progress
 from fewshot_sla.prediction.feature_cache import FeatureCache
 from fewshot_sla.prediction.folders import Pictures, query_files, read_pictures
 from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, confusion, wilson_interval
@@ -20,11 +21,6 @@ from fewshot_sla.prediction.remarks import remarks_on_equals, remarks_on_left_ou
 from fewshot_sla.prediction.report import BrokenFile, PredictionReport, QueryPrediction, SupportImage
 
 Invert = Literal["auto", "yes", "no"]
-Count = Callable[[str, int, int], None]  # (what is counted, done, in all)
-
-
-def _nobody(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def show_support(
     invert: Invert = "auto",
     strict: bool = False,
     cache: FeatureCache | None = None,
-    count: Count = _nobody,
+    on_progress: OnProgress = no_progress,
     notes: Sequence[str] = (),
 ) -> Shown:
     """Read and embed a support set.
@@ -64,7 +60,7 @@ def show_support(
         invert: whether to exchange light and dark; "auto" decides by the border of the support pictures.
         strict: stop at the first file that cannot be read.
         cache: where features are kept from one time to the next.
-        count: told how far it is.
+        on_progress: told how far it is.
         notes: remarks on the files, to be passed on.
 
     Raises:
@@ -75,7 +71,8 @@ def show_support(
         [path for path, _ in labelled],
         model.format(framing),
         strict=strict,
-        on_progress=lambda done, total: count("support pictures", done, total),
+        what="support pictures",
+        on_progress=on_progress,
     )
     labels = np.array([labelled[number][1] for number in read.numbers], np.int64)
     for label, name in enumerate(files):
@@ -105,7 +102,7 @@ def predict_files(
     *,
     strict: bool = False,
     most_left_out: int = MOST,
-    count: Count = _nobody,
+    on_progress: OnProgress = no_progress,
 ) -> PredictionReport:
     """Leave-one-out over the support, and the classes of the queries.
 
@@ -114,16 +111,14 @@ def predict_files(
     """
     predictor = shown.predictor
     files, notes = query_files(given)
-    read = read_pictures(
-        files, predictor.format, strict=strict, on_progress=lambda done, total: count("reading queries", done, total)
-    )
+    read = read_pictures(files, predictor.format, strict=strict, what="reading queries", on_progress=on_progress)
     if not read.paths:
         first = read.broken[0]
         raise UserError(f"no query can be read; {first.name}: {first.reason}")
     if predictor.inverted:
         exchange(read.pixels)
-    left_out = predictor.leave_one_out(most_left_out, lambda done, total: count("leaving one out", done, total))
-    predictions = predictor.predict(read.pixels, lambda done, total: count("queries", done, total))
+    left_out = predictor.leave_one_out(most_left_out, on_progress)
+    predictions = predictor.predict(read.pixels, on_progress)
     right = int((left_out.predicted == predictor.labels.numpy()[left_out.rows]).sum())
     measured = len(left_out.rows)
     return PredictionReport(

@@ -1,7 +1,7 @@
 """How far to trust a support set: each of its pictures in turn is left out and predicted from the others."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.progress import OnProgress, no_progress
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.prediction.prototypes import by_prototypes, leave_out_of_prototypes
@@ -41,7 +42,7 @@ def leave_one_out(
     labels: Tensor,  # [S] int64, 0..ways-1
     ways: int,
     most: int = MOST,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = no_progress,
 ) -> LeftOut:
     """Predict every support picture as if it were a query and not in the support; exact, nothing is approximated.
 
@@ -68,7 +69,7 @@ def leave_one_out(
         else:
             logits = _by_the_head(learner, inference, items, labels, left, ways)
         predicted.append(logits.argmax(dim=-1))
-        on_progress(min(start + at_once, len(rows)), len(rows))
+        on_progress("leaving one out", min(start + at_once, len(rows)), len(rows))
     found = torch.cat(predicted).numpy() if predicted else np.zeros(0, np.int64)
     return LeftOut(rows, found, len(eligible))
 

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
-from episodes.images.normalization import Normalization
+from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
+from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
@@ -24,7 +25,6 @@ from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.trained import TrainedRun
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation that torchvision's weights expect
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once ...
 _PIXELS_PER_PASS = 2**22  # ... and pixels (a channel), whichever is less
 
@@ -133,7 +133,7 @@ class PredictionModel:
     def items(
         self,
         pictures: Tensor,  # [n, C, H, W] uint8
-        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        on_progress: OnProgress = no_progress,
     ) -> Tensor:  # [n, M, D] features, or [n, M, C, H, W] normalised views for learners that adapt to images; float32
         """What episodes are made of: every view of every picture, through the backbone once.
 
@@ -150,7 +150,7 @@ class PredictionModel:
                 parts.append(self.learner.embed(views).float() if embeds else views)  # type: ignore[operator]
                 if not bool(torch.isfinite(parts[-1]).all()):
                     raise UserError(f"{self.name}: the features of a picture are not finite; the weights are no good")
-                on_progress(sum(map(len, parts)), len(pictures))
+                on_progress("pictures", sum(map(len, parts)), len(pictures))
         return torch.cat(parts)
 
 
@@ -189,7 +189,7 @@ def from_backbone(
     channels = int(getattr(backbone, "in_channels", 3))
     if channels not in (1, 3):
         raise UserError(f"pictures are grey or coloured, so a network must take 1 or 3 channels, not {channels}")
-    usual = IMAGENET if channels == 3 else ((0.5,) * channels,) * 2
+    usual = (IMAGENET_MEAN, IMAGENET_DEVIATION) if channels == 3 else ((0.5,) * channels,) * 2
     statistics = [tuple(given) or default for given, default in zip((mean, deviation), usual, strict=True)]
     for what, numbers in zip(("mean", "deviation"), statistics, strict=True):
         if len(numbers) != channels:

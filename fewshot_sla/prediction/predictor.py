@@ -10,18 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.errors import UserError
+from episodes.progress import OnProgress, no_progress
 from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, leave_one_out
 from fewshot_sla.prediction.model import PredictionModel
 from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.prediction.scores import probabilities, score
 
 _BUDGET = 2**28  # bytes that the items and logits of the queries of one pass may take
-
-OnProgress = Callable[[int, int], None]
-
-
-def no_progress(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 class Predictions(NamedTuple):
@@ -82,8 +77,8 @@ class Predictor:
         _, inference = self.model.inference(self.inference_name)
         shares, agreeing, views, done = [], [], 1, 0
 
-        def report(now: int, of_block: int) -> None:
-            on_progress(done + now, len(pictures))
+        def report(_: str, now: int, of_block: int) -> None:
+            on_progress("queries", done + now, len(pictures))
 
         for block in np.split(pictures, range(self.at_once, len(pictures), self.at_once)):
             items = self.model.items(torch.from_numpy(block), report)

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from episodes.errors import UserError
+from episodes.locks import locked
 from episodes.storage import atomic_write
 
 
@@ -69,24 +70,15 @@ class RunFolder:
         Raises:
             UserError: if another process is training into it.
         """
-        try:
-            import fcntl
-        except ImportError:  # not a POSIX system: there is nothing to lock a folder with
-            yield
-            return
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.path, wait=False))
             except BlockingIOError:
                 raise UserError(
                     f"{self.path}: another process is training into this folder; wait for it or choose another "
                     "--run_folder"
                 ) from None
             yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)  # processes that were forked meanwhile have the handle too
-            os.close(handle)
 
     def require(self) -> None:
         """Raise UserError unless a run began here."""

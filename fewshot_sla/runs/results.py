@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
+from episodes.images.base import Images
 from fewshot_sla.runs.folder import RunFolder, write_text
 
 Entry = dict[str, Any]  # one result as JSON; all kinds have "split", "step", "fingerprint" and "inference"
@@ -15,7 +15,7 @@ def save_entries(
     folder: RunFolder,
     entries: Sequence[Entry],
     key: Sequence[str],
-    images: SplitImages,
+    images: Images,
     details: Mapping[str, Any],
 ) -> None:
     """Add results to results.json. A result of other weights, or of other images of the split, is never kept beside.

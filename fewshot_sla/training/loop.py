@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from episodes.errors import UserError
+from episodes.progress import OnProgress
 from fewshot_sla.backbones.scheduled import set_training_progress
-from fewshot_sla.cli.progress import Progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.loggers import Loggers
@@ -55,8 +55,8 @@ class Loop:
         self._writes = fabric.is_global_zero
         self._unseen: list[Tensor] = []  # [loss, accuracy] of the last steps, still on the device
 
-    def run(self, progress: Progress) -> None:
-        """Train to the end.
+    def run(self, on_progress: OnProgress) -> None:
+        """Train to the end; ``on_progress`` is told how it goes at every row of figures.
 
         Raises:
             UserError: if the loss is no longer finite; says at which step, and names the last good checkpoint.
@@ -78,7 +78,7 @@ class Loop:
                 if logging:
                     row = self._row() | (self._validate() if validating else {})
                     loggers.log(state.step, row)
-                    progress.update(state.step, settings.steps, _in_words(row))
+                    on_progress(_in_words(row), state.step, settings.steps)
                 if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
                     state.seconds = time.monotonic() - began
                     self._save()

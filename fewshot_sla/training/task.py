@@ -8,8 +8,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import LBFGS
 
-from episodes.batches.opening import SplitImages
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.backbones.scheduled import strengths
 from fewshot_sla.training.clock import Clock
@@ -41,8 +41,8 @@ class TrainingTask(ABC):
 
     recipe: Recipe
     model: nn.Module
-    train: SplitImages
-    validation: SplitImages | None
+    train: Images
+    validation: Images | None
     normalization: Normalization
     passes: int
     score: str

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from episodes.errors import UserError
-from fewshot_sla.cli.progress import show_progress
+from episodes.progress import show_progress
 from fewshot_sla.runs import checkpoint, plain_values
 from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
 from fewshot_sla.runs.provenance import device_facts
@@ -105,8 +105,8 @@ def _train(
         if fabric.is_global_zero:
             write_text(folder.config, config)  # it may be longer now, or on other hardware
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
-    with show_progress("training", silent=not fabric.is_global_zero) as progress:
-        Loop(fabric, task, state, folder, yaml.safe_load(config)).run(progress)
+    with show_progress("training", silent=not fabric.is_global_zero) as on_progress:
+        Loop(fabric, task, state, folder, yaml.safe_load(config)).run(on_progress)
     facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
     return Training(fabric, task, state.step, state.seconds, state.best, facts)
 

@@ -123,7 +123,7 @@ def test_endless_task_sets_draw_anew() -> None:
 
 @needs_learn2learn
 def test_label_augmentation_and_a_training_step() -> None:
-    images = TinyImages(channels=3).load("train")
+    images = TinyImages(channels=3).open("train")
     source = episodes_from_learn2learn(
         task_set(to_learn2learn(images)), SPEC, Normalization.of(images), CropFlipJitter(padding=2)
     )

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.batches.opening import open_batches
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.results import read_class_results
 from fewshot_sla.runs import checkpoint
@@ -77,7 +76,7 @@ def test_predictions_of_every_image_agree_with_the_accuracy(runs: dict[str, Path
 
 def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[str, Path]) -> None:
     run = load_trained(CLASSIFICATION, RunFolder(runs["SLA"]))
-    images = TinyClasses().load("test")
+    images = TinyClasses().open("test")
     run.model.eval()
     right = 0
     for image, label in zip(images.images, images.labels, strict=True):
@@ -104,11 +103,11 @@ def test_an_ensemble_is_the_mean_of_its_members(
     assert "independent ensemble (IE) of 2 runs" in capsys.readouterr().out
     document = json.loads(json_file.read_text())
     assert document["members"] == [str(runs["SLA"]), str(other)]
-    images = TinyClasses().load("test")
+    images = TinyClasses().open("test")
     total = torch.zeros(48, 4)
     for path in (runs["SLA"], other):
         run = load_trained(CLASSIFICATION, RunFolder(path))
-        batch = next(iter(open_batches(images, 48, 0, run.normalization).in_order()))
+        batch = next(iter(images.batches(48, 0, run.normalization).in_order()))
         run.model.eval()
         with torch.no_grad():
             logits = run.model(run.recipe.objective.transformations(batch.images))

@@ -23,8 +23,8 @@ DIGITS = ("--data=episodes.datasets.Digits", "--data.train_per_class=5")
 class NothingToValidateOn(TinyClasses):
     """A split val without images."""
 
-    def load(self, split: str) -> LabelledImages:
-        images = super().load(split)
+    def open(self, split: str) -> LabelledImages:
+        images = super().open(split)
         return (
             LabelledImages(images.images[:0], images.labels[:0], images.class_names, images.name)
             if split == "val"
@@ -54,7 +54,12 @@ def draw_classes(root: Path, seed: int) -> None:
 def test_a_run_does_not_go_on_with_other_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, folder = tmp_path / "images", tmp_path / "run"
     draw_classes(root, seed=0)
-    data = ("--data=episodes.datasets.ClassFolders", f"--data.root={root}", "--data.image_size=16", "--data.grey=true")
+    data = (
+        "--data=episodes.datasets.ClassificationFolders",
+        f"--data.root={root}",
+        "--data.image_size=16",
+        "--data.grey=true",
+    )
     assert doors.train_classifier(folder, *SLA, *data) == 0
     draw_classes(root, seed=1)
     assert resume(folder, "--loop.steps=8") == 2

@@ -215,7 +215,7 @@ def test_the_embedded_letters_are_the_default(tmp_path: Path) -> None:
     arguments = ["--loop.steps=2", "--validation_episodes=5", f"--run_folder={tmp_path / 'run'}", "--accelerator=cpu"]
     assert doors.run_door(doors.meta_train.main, arguments) == 0
     document = json.loads((tmp_path / "run/results.json").read_text())
-    assert document["data"]["val"]["fingerprint"] == Glyphs().load("val").fingerprint
+    assert document["data"]["val"]["fingerprint"] == Glyphs().open("val").fingerprint
 
 
 def test_results_of_other_weights_or_other_images_do_not_stay(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Three classes that the run never saw: uneven shots in support/, four queries a class in query/."""
-    images = TinyImages().load("test")
+    images = TinyImages().open("test")
     for label, name in enumerate(CLASSES):
         (tmp_path / "support" / name).mkdir(parents=True)
         (tmp_path / "query").mkdir(exist_ok=True)

@@ -192,7 +192,7 @@ def test_shipped_configuration_on_real_files(
 def test_a_folder_of_ones_own_images(own_images: Path, scratch: Path, tmp_path: Path) -> None:
     document = train_and_test(
         tmp_path / "run",
-        "--data=episodes.datasets.ImageFolders",
+        "--data=episodes.datasets.EpisodeFolders",
         f"--data.root={own_images}",
         "--data.image_size=32",
         f"--data.cache_dir={scratch / 'cache'}",
@@ -229,7 +229,7 @@ def whole(few: Images, mini_imagenet: Path, omniglot: Path, scratch: Path) -> di
     roots = dict.fromkeys(("cifar-fs", "fc100"), official_folder(scratch / "few", few))
     roots |= {"mini_imagenet": mini_imagenet, "omniglot": omniglot}
     cache = str(scratch / "cache")
-    return {name: SOURCES[name](str(root), cache_dir=cache).load("test").fingerprint for name, root in roots.items()}
+    return {name: SOURCES[name](str(root), cache_dir=cache).open("test").fingerprint for name, root in roots.items()}
 
 
 Build = Callable[[str, str, Path], object]

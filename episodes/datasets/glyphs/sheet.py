@@ -24,7 +24,7 @@ def write_sheet(path: str | os.PathLike[str], source: Glyphs | None = None, rows
     from PIL import Image
 
     source = source or Glyphs()
-    columns = [_column(source.load(split), rows) for split in SPLITS]
+    columns = [_column(source.open(split), rows) for split in SPLITS]
     encoded = io.BytesIO()
     Image.fromarray(torch.cat(columns, dim=1).numpy()).save(encoded, "PNG", optimize=True)
     with atomic_write(path) as file:

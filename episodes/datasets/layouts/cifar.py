@@ -8,58 +8,24 @@ split is not decided here.
 import hashlib
 import tarfile
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.datasets.layouts.base import Layout, Opened, refuse_broken
 from episodes.datasets.layouts.cifar_editions import CIFAR_10, CIFAR_100, PARTS, SIDE, Edition
 from episodes.datasets.store.restricted_pickle import load_pickle
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line, some
 from episodes.images.reading import list_class_folders, list_folder, read_images
 
 # What is meant where no edition is named.
 ARCHIVE, FOLDER, CLASSES = CIFAR_100.archive, CIFAR_100.folder, CIFAR_100.classes
 
-_SOME = 5  # names in a message
 
-ReadClass = Callable[[str], NDArray[np.uint8]]  # class name -> [n, 3, 32, 32]
-
-
-class Layout(ABC):
-    """CIFAR-100 or CIFAR-10 in one form.
-
-    Attributes:
-        description: the form in words.
-    """
-
-    description: str
-
-    @abstractmethod
-    def files(self, classes: Sequence[str]) -> list[Path]:
-        """The files that these classes are in.
-
-        Raises:
-            UserError: if a class can be seen to be missing.
-        """
-
-    @abstractmethod
-    def open(self, classes: Sequence[str], notes: list[str]) -> tuple[int, ReadClass]:
-        """How many images these classes have, and how those of one class are read.
-
-        Args:
-            classes: names of classes.
-            notes: what is remarkable about the files is appended here.
-
-        Raises:
-            UserError: if files are broken, or do not hold what they should.
-        """
-
-
-class OfficialFiles(Layout):
+class OfficialFiles(Layout[Sequence[str]]):
     """The Python version as its authors give it away: pickles of some 10,000 images each, and one of names.
 
     Args:
@@ -74,27 +40,27 @@ class OfficialFiles(Layout):
         self.parts = parts
         self.description = f"the official {'archive' if path.is_file() else 'files (python version) in'} {path}"
 
-    def files(self, classes: Sequence[str]) -> list[Path]:
+    def files(self, chosen: Sequence[str]) -> list[Path]:
         """The archive, or its files."""
         return [self.path] if self.path.is_file() else [self.path / name for name in self.edition.files]
 
-    def open(self, classes: Sequence[str], notes: list[str]) -> tuple[int, ReadClass]:
+    def open(self, chosen: Sequence[str]) -> Opened:
         """Everything is read at once; the images of a class keep the order of the files."""
-        meta, *parts = self._pickles(notes)
+        (meta, *parts), notes = self._pickles()
         names = [_text(name) for name in self._entry(meta, self.edition.names_key)]
         for name in names:
             if name not in self.edition.classes:
                 raise UserError(
                     f"{self.path}: {name!r} in the file {self.edition.meta} is not a class of {self.edition.title}"
                 )
-        _refuse_missing(classes, names, self.path, self.edition)
+        _refuse_missing(chosen, names, self.path, self.edition)
         checked = [self._images(part) for part in parts]
         labels, pixels = (np.concatenate(arrays) for arrays in zip(*checked, strict=True))
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             raise UserError(f"{self.path}: labels reach from {labels.min()} to {labels.max()}; {len(names)} classes")
         numbers = {name: number for number, name in enumerate(names)}
-        wanted = np.isin(labels, [numbers[name] for name in classes])
-        return int(wanted.sum()), lambda name: pixels[labels == numbers[name]]
+        counts = {name: int((labels == numbers[name]).sum()) for name in chosen}
+        return Opened(counts, lambda name: pixels[labels == numbers[name]], tuple(notes))
 
     def _images(self, part: Mapping[Any, Any]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Labels [n] and images [n, 3, 32, 32] of one file."""
@@ -107,18 +73,18 @@ class OfficialFiles(Layout):
             )
         return labels.astype(np.int64), pixels.reshape(-1, 3, SIDE, SIDE)
 
-    def _pickles(self, notes: list[str]) -> list[Mapping[Any, Any]]:
-        """Contents of the file of names, and of all files of the parts."""
+    def _pickles(self) -> tuple[list[Mapping[Any, Any]], list[str]]:
+        """Contents of the file of names and of all files of the parts; and what is remarkable about the archive."""
         wanted = (self.edition.meta, *(name for part in self.parts for name in self.edition.parts[part]))
         try:
             if not self.path.is_file():
-                return [self._load(self.path / name) for name in wanted]
-            notes += self._differences()
+                return [self._load(self.path / name) for name in wanted], []
+            notes = self._differences()
             with tarfile.open(self.path) as archive:
                 members = [self._member(archive, f"{self.edition.folder}/{name}") for name in wanted]
-                return [self._unpickle(file, name) for file, name in zip(members, wanted, strict=True)]
+                return [self._unpickle(file, name) for file, name in zip(members, wanted, strict=True)], notes
         except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-            why = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
+            why = first_line(error).rstrip(":")
             raise UserError(f"{self.path} is cut off or damaged ({why}); get it again") from None
 
     def _member(self, archive: tarfile.TarFile, name: str) -> BinaryIO:
@@ -157,7 +123,7 @@ class OfficialFiles(Layout):
         raise UserError(f"{self.path}: there is no {key!r} in it; is it the python version of {titles}?")
 
 
-class CifarFolders(Layout):
+class CifarFolders(Layout[Sequence[str]]):
     """A folder a class, full of image files, in one or several places; a class in two of them is put together.
 
     Args:
@@ -182,20 +148,20 @@ class CifarFolders(Layout):
                 elif list_folder(folder).images:
                     raise UserError(f"{place}: {name!r} is not a class of {edition.title}, but there are images in it")
 
-    def files(self, classes: Sequence[str]) -> list[Path]:
+    def files(self, chosen: Sequence[str]) -> list[Path]:
         """All image files of the classes; those of one folder in the order of their names."""
-        _refuse_missing(classes, self.folders, self.root, self.edition)
-        return [file for name in classes for folder in self.folders[name] for file in list_folder(folder).images]
+        _refuse_missing(chosen, self.folders, self.root, self.edition)
+        return [file for name in chosen for folder in self.folders[name] for file in list_folder(folder).images]
 
-    def open(self, classes: Sequence[str], notes: list[str]) -> tuple[int, ReadClass]:
+    def open(self, chosen: Sequence[str]) -> Opened:
         """Image files are opened when their class is read."""
-        return len(self.files(classes)), self._read
+        _refuse_missing(chosen, self.folders, self.root, self.edition)
+        return Opened({name: len(self.files([name])) for name in chosen}, self._read)
 
     def _read(self, name: str) -> NDArray[np.uint8]:
         """All images of a class; one that is broken, or of another size than 32 x 32, makes the class unusable."""
         images, broken = read_images(self.files([name]))
-        if broken:
-            raise UserError(f"{broken[0]}" + (f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""))
+        refuse_broken(broken)
         if len(images) and images.shape[1:] != (3, SIDE, SIDE):
             raise UserError(f"{self.folders[name][0]}: the images are {images.shape[2:]}; those of CIFAR are 32 x 32")
         return images
@@ -212,7 +178,7 @@ def find_official(root: Path, edition: Edition) -> Path | None:
     return None
 
 
-def find_layout(root: Path) -> Layout | None:
+def find_layout(root: Path) -> Layout[Sequence[str]] | None:
     """The form that CIFAR-100 has under a root; None if there is none that is known.
 
     Raises:
@@ -248,8 +214,7 @@ def _refuse_missing(classes: Iterable[str], there: Container[str], path: Path, e
     """Say which classes are missing."""
     missing = [name for name in classes if name not in there]
     if missing:
-        more = f" and {len(missing) - _SOME} more" if len(missing) > _SOME else ""
-        raise UserError(f"{path}: classes of {edition.title} are missing: {', '.join(missing[:_SOME])}{more}")
+        raise UserError(f"{path}: classes of {edition.title} are missing: {some(missing)}")
 
 
 def _text(name: str | bytes) -> str:

@@ -1,61 +1,21 @@
 """What the readers of mini- and tiered-ImageNet share: layouts whose images come class by class, and checked lists."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.datasets.layouts.base import Layout, Opened, refuse_broken
 from episodes.datasets.layouts.class_lists import class_list
-from episodes.errors import UserError
+from episodes.errors import UserError, some
 from episodes.images.reading import list_class_folders, list_folder, read_images
 
 SIDE = 84
 
-_SOME = 5  # names in a message
 
-
-class Opened(NamedTuple):
-    """A split as it is in some form.
-
-    Attributes:
-        counts: images a class, by name of the class.
-        read: name of a class -> its images, uint8 [n, 3, 84, 84].
-    """
-
-    counts: dict[str, int]
-    read: Callable[[str], NDArray[np.uint8]]
-
-
-class Layout(ABC):
-    """A data set of images of 84 x 84 in one form.
-
-    Attributes:
-        description: the form in words.
-    """
-
-    description: str
-
-    @abstractmethod
-    def files(self, split: str) -> list[Path]:
-        """The files that the split is made of.
-
-        Raises:
-            UserError: if it can be seen that something is missing.
-        """
-
-    @abstractmethod
-    def open(self, split: str) -> Opened:
-        """The split.
-
-        Raises:
-            UserError: if files are missing or broken.
-        """
-
-
-class ClassFolders(Layout):
+class SplitFolders(Layout[str]):
     """``train/CLASS/*``, ``val/CLASS/*``, ``test/CLASS/*``, image files of any size."""
 
     def __init__(self, root: Path) -> None:
@@ -95,10 +55,9 @@ def check_classes(name: str, where: str, split: str, found: Iterable[str]) -> No
         raise UserError(f"{name}: {where} has class {extra!r} in {split}, but it {belongs}")
     lacking = [known for known in lists[split] if known not in found]
     if lacking:
-        more = f" and {len(lacking) - _SOME} more" if len(lacking) > _SOME else ""
         raise UserError(
             f"{name}: {where} has no image of {len(lacking)} of the {len(lists[split])} {split} classes: "
-            f"{', '.join(lacking[:_SOME])}{more}"
+            f"{some(lacking)}"
         )
 
 
@@ -133,8 +92,7 @@ def opened_files(by_class: Mapping[str, list[Path]]) -> Opened:
 
     def read(name: str) -> NDArray[np.uint8]:
         images, broken = read_images(by_class[name], SIDE, "RGB", "stretch")
-        if broken:
-            raise UserError(str(broken[0]) + (f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""))
+        refuse_broken(broken)
         return images
 
     return Opened({name: len(files) for name, files in by_class.items()}, read)

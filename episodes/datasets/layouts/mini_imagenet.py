@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.datasets.layouts.base import Layout, Opened
 from episodes.datasets.layouts.class_lists import class_list
-from episodes.datasets.layouts.imagenet import SIDE, ClassFolders, Layout, Opened, entry, mapping, opened_files
+from episodes.datasets.layouts.imagenet import SIDE, SplitFolders, entry, mapping, opened_files
 from episodes.datasets.store.restricted_pickle import load_pickle
 from episodes.datasets.store.source import SPLITS
 from episodes.errors import UserError
@@ -23,7 +24,7 @@ _HEADS = (["filename", "label"], ["class_name", "image_name"])  # of Ravi and La
 _ILSVRC_PLACES = ("train", "ILSVRC/Data/CLS-LOC/train", "Data/CLS-LOC/train", ".")
 
 
-class CsvLists(Layout):
+class CsvLists(Layout[str]):
     """``train.csv``, ``val.csv``, ``test.csv`` with ``filename,label``, and a way to find an image by its name."""
 
     def __init__(self, lists: Path, find: Callable[[str, str], Path], folders: Callable[[str], Path] | None) -> None:
@@ -67,7 +68,7 @@ class CsvLists(Layout):
         return by_class
 
 
-class MetaOptNetPickles(Layout):
+class MetaOptNetPickles(Layout[str]):
     """``miniImageNet_category_split_*.pickle`` of Gidaris and Komodakis, which MetaOptNet and many others use."""
 
     names: ClassVar = {"train": "train_phase_train", "val": "val", "test": "test"}
@@ -93,7 +94,7 @@ class MetaOptNetPickles(Layout):
         return _opened_array(entry(content, "data", path), where, len(labels), path)
 
 
-class Learn2LearnPickles(Layout):
+class Learn2LearnPickles(Layout[str]):
     """``mini-imagenet-cache-*.pkl`` of Ren et al., which learn2learn and torchmeta use."""
 
     names: ClassVar = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
@@ -119,7 +120,7 @@ class Learn2LearnPickles(Layout):
         return _opened_array(images, where, sum(map(len, where.values())), path)
 
 
-def find_layout(root: Path, lists: Path | None) -> Layout | None:
+def find_layout(root: Path, lists: Path | None) -> Layout[str] | None:
     """The form that mini-ImageNet has under a root; None if there is none that is known.
 
     Args:
@@ -140,7 +141,7 @@ def find_layout(root: Path, lists: Path | None) -> Layout | None:
         found.description = f"images/ and csv lists in {root}"
         return found
     if all(_class_folders(root / split) for split in SPLITS) and not has_lists:
-        return ClassFolders(root)
+        return SplitFolders(root)
     train = next((root / place for place in _ILSVRC_PLACES if _class_folders(root / place)), None)
     if train is None:
         return None

@@ -14,8 +14,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.datasets.layouts.base import Layout, Opened
 from episodes.datasets.layouts.class_lists import class_list
-from episodes.datasets.layouts.imagenet import SIDE, ClassFolders, Layout, Opened, entry, mapping
+from episodes.datasets.layouts.imagenet import SIDE, SplitFolders, entry, mapping
 from episodes.datasets.store.restricted_pickle import load_pickle
 from episodes.datasets.store.source import SPLITS
 from episodes.errors import UserError
@@ -28,7 +29,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 _LENGTHS = {"SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8, "SHORT_BINSTRING": 1, "BINSTRING": 4}
 
 
-def find_layout(root: Path, swap: bool, scratch: Callable[[], Path]) -> Layout | None:
+def find_layout(root: Path, swap: bool, scratch: Callable[[], Path]) -> Layout[str] | None:
     """The form that tiered-ImageNet has in a folder; None if there is none that is known.
 
     Args:
@@ -42,11 +43,11 @@ def find_layout(root: Path, swap: bool, scratch: Callable[[], Path]) -> Layout |
     if any((root / f"{split}_images.npz").is_file() for split in SPLITS):
         return NpzFiles(root, swap, scratch)
     if all((root / split).is_dir() and list_class_folders(root / split) for split in SPLITS):
-        return ClassFolders(root)
+        return SplitFolders(root)
     return None
 
 
-class _Labelled(Layout):
+class _Labelled(Layout[str]):
     """Images in one file, labels in another."""
 
     images: str  # "{split}..." name of the file with images

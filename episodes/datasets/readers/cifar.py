@@ -1,11 +1,12 @@
 """CIFAR-10 and CIFAR-100 as they were published: the same classes in train and test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from episodes.datasets.layouts.cifar import CifarFolders, Layout, OfficialFiles, find_official, has_classes
+from episodes.datasets.layouts.base import Layout
+from episodes.datasets.layouts.cifar import CifarFolders, OfficialFiles, find_official, has_classes
 from episodes.datasets.layouts.cifar_editions import CIFAR_10, CIFAR_100, PARTS, SIDE, Edition
 from episodes.datasets.readers.cifar_fs import PUBLISHED as PUBLISHED_100
 from episodes.datasets.readers.held_out import TrainTestSource
@@ -34,7 +35,7 @@ class _Cifar(TrainTestSource):
         self.download = download
 
     @cached_property
-    def _parts(self) -> Mapping[str, Layout]:
+    def _parts(self) -> Mapping[str, Layout[Sequence[str]]]:
         found = find_parts(self.root, self.edition)
         if found is None and self.download:
             fetch(self.published.url, self.root / self.published.name, self.published.size, self.published.digest)
@@ -69,13 +70,13 @@ class _Cifar(TrainTestSource):
         Raises:
             UserError: if a class is missing or a file is broken.
         """
-        classes, notes = self.edition.classes, list[str]()
-        count, read = self._parts[part].open(classes, notes)
+        classes, opened = self.edition.classes, self._parts[part].open(self.edition.classes)
+        count, notes = opened.count, list(opened.notes)
         if count != IMAGES[part]:
             notes.append(f"{count} images in the part {part}; {self.edition.title} has {IMAGES[part]}")
         if isinstance(self._parts[part], CifarFolders) and has_classes(self.root / _VAL, self.edition):
             notes.append(f"left out {self.root / _VAL}; what is held out of train is said by val_per_class")
-        return SplitContents(classes, (3, SIDE, SIDE), count, lambda number: read(classes[number]), notes)
+        return SplitContents(classes, (3, SIDE, SIDE), count, lambda number: opened.read(classes[number]), notes)
 
 
 def _how_to_get(edition: Edition) -> str:
@@ -134,7 +135,7 @@ class CIFAR100(_Cifar):
         super().__init__(root, val_per_class, download, cache_dir)
 
 
-def find_parts(root: Path, edition: Edition) -> Mapping[str, Layout] | None:
+def find_parts(root: Path, edition: Edition) -> Mapping[str, Layout[Sequence[str]]] | None:
     """The form that train and test have under a root; None if there is none that is known.
 
     Raises:

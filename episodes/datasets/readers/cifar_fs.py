@@ -1,11 +1,13 @@
 """CIFAR-FS and FC100: two ways to divide the 100 classes of CIFAR-100 for few-shot learning."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from episodes.datasets.layouts.cifar import ARCHIVE, FOLDER, SIDE, Layout, find_layout
+from episodes.datasets.layouts.base import Layout
+from episodes.datasets.layouts.cifar import ARCHIVE, FOLDER, SIDE, find_layout
 from episodes.datasets.layouts.class_lists import class_list
 from episodes.datasets.store.download import Published, fetch
 from episodes.datasets.store.source import SplitContents, StoredSource, files_key
@@ -38,7 +40,7 @@ class _DividedCifar100(StoredSource):
         """Names of the classes of a split, sorted."""
 
     @cached_property
-    def _layout(self) -> Layout:
+    def _layout(self) -> Layout[Sequence[str]]:
         found = find_layout(self.root)
         if found is None and self.download:
             fetch(PUBLISHED.url, self.root / PUBLISHED.name, PUBLISHED.size, PUBLISHED.digest)
@@ -70,11 +72,12 @@ class _DividedCifar100(StoredSource):
         Raises:
             UserError: if a class is missing or a file is broken.
         """
-        classes, notes = self.classes(split), list[str]()
-        count, read = self._layout.open(classes, notes)
+        classes = self.classes(split)
+        opened = self._layout.open(classes)
+        count, notes = opened.count, list(opened.notes)
         if count != len(classes) * IMAGES_A_CLASS:
             notes.append(f"{count} images in {len(classes)} classes; CIFAR-100 has {IMAGES_A_CLASS} a class")
-        return SplitContents(classes, (3, SIDE, SIDE), count, lambda number: read(classes[number]), notes)
+        return SplitContents(classes, (3, SIDE, SIDE), count, lambda number: opened.read(classes[number]), notes)
 
 
 class CIFARFS(_DividedCifar100):

@@ -52,7 +52,7 @@ class Digits(DataSource):
         self.image_size = image_size
         self.seed = seed
 
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
     ) -> LabelledImages:

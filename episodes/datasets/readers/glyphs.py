@@ -64,7 +64,7 @@ class Glyphs(DataSource):
         self.images_per_class = images_per_class
         self._built: Mapping[str, NDArray[Any]] = {}
 
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
     ) -> LabelledImages:

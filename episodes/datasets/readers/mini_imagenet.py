@@ -4,8 +4,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from episodes.datasets.layouts.base import Layout
 from episodes.datasets.layouts.class_lists import class_list
-from episodes.datasets.layouts.imagenet import SIDE, Layout, check_classes
+from episodes.datasets.layouts.imagenet import SIDE, check_classes
 from episodes.datasets.layouts.mini_imagenet import find_layout
 from episodes.datasets.store.source import SplitContents, StoredSource, files_key
 
@@ -40,7 +41,7 @@ class MiniImageNet(StoredSource):
         self.lists = Path(lists).expanduser() if lists else None
 
     @cached_property
-    def _layout(self) -> Layout:
+    def _layout(self) -> Layout[str]:
         found = find_layout(self.root, self.lists)
         if found is None:
             raise self.missing(
@@ -77,7 +78,7 @@ class MiniImageNet(StoredSource):
         """
         opened = self._layout.open(split)
         check_classes(self.name, str(self.root), split, opened.counts)
-        names, count = tuple(sorted(opened.counts)), sum(opened.counts.values())
+        names, count = tuple(sorted(opened.counts)), opened.count
         notes = []
         if count != len(names) * IMAGES_A_CLASS:
             notes.append(f"{count} images in {len(names)} classes; mini-ImageNet has {IMAGES_A_CLASS} a class")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from episodes.datasets.readers.held_out import TrainTestSource
 from episodes.datasets.store.source import SplitContents, files_key
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 
 SIDE = 28
 CLASSES = tuple("0123456789")
@@ -129,7 +129,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, str(error)) from None
+        raise _damaged(path, first_line(error)) from None
     if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTES]):
         raise _damaged(path, "it does not begin as an idx file of bytes")
     start = 4 + 4 * content[3]
@@ -148,7 +148,7 @@ def _read_npz(path: Path, part: str) -> _Arrays:
             chosen = arrays["is_test"].astype(bool) == (part == "test")
             return _Arrays(arrays["images"][chosen], arrays["labels"][chosen])
     except (*_BROKEN, AttributeError, TypeError, IndexError) as error:
-        raise _damaged(path, f"no images, labels and is_test in it that fit together: {error}") from None
+        raise _damaged(path, f"no images, labels and is_test in it that fit together: {first_line(error)}") from None
 
 
 def _checked(arrays: _Arrays, path: Path) -> _Arrays:
@@ -168,5 +168,4 @@ def _checked(arrays: _Arrays, path: Path) -> _Arrays:
 
 
 def _damaged(path: Path, why: str) -> UserError:
-    first = (why.splitlines() or ["no reason given"])[0]
-    return UserError(f"{path} is cut off or damaged ({first}); get it again")
+    return UserError(f"{path} is cut off or damaged ({why}); get it again")

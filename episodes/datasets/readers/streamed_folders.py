@@ -2,15 +2,12 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 from episodes.datasets.base import DataSource
 from episodes.datasets.layouts.split_file import ALIASES
-from episodes.errors import UserError
+from episodes.errors import UserError, some
 from episodes.images.files import ImageFiles, Reading
 from episodes.images.reading import list_class_folders, list_folder
-
-_SOME = 5  # names in a message
 
 
 class StreamedFolders(DataSource):
@@ -50,17 +47,6 @@ class StreamedFolders(DataSource):
         self.name = self.root.absolute().name or self.name
         self.reading = Reading(image_size, smallest_crop, flip, workers, normalization_sample)
 
-    def load(self, split: str) -> NoReturn:
-        """Refuse: these images are read file by file.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(
-            f"{self.name}: the images of StreamedFolders are read while they are trained on and are never all in "
-            "memory; where that is needed, use ClassFolders, or ImageFolders for episodes"
-        )
-
     def open(self, split: str) -> ImageFiles:
         """The files of one split, class by class in the order of the names of training's classes.
 
@@ -73,7 +59,8 @@ class StreamedFolders(DataSource):
             missing = [name for name in these if name not in others]
             if missing:
                 raise UserError(
-                    f"{self._places[where]}: there is no folder for {_some(missing)}; all splits need all classes"
+                    f"{self._places[where]}: there is no folder for {some(map(repr, missing))}; all splits need all "
+                    "classes"
                 )
         classes = ((name, list_folder(folders[name]).images) for name in names)
         return ImageFiles.of_classes(classes, f"{self.name}/{split}", self.root, self.reading)
@@ -96,9 +83,3 @@ class StreamedFolders(DataSource):
             )
         found = list_class_folders(self.root)
         return {ALIASES[name.lower()]: place for name, place in found.items() if name.lower() in ALIASES}
-
-
-def _some(names: list[str]) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
-    return ", ".join(map(repr, names[:_SOME])) + more

@@ -22,7 +22,7 @@ class TrainSubset(DataSource):
         self.classes_under = source.classes_under
         self.name = f"{source.name}-{suffix}"
 
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
     ) -> LabelledImages:
@@ -32,7 +32,7 @@ class TrainSubset(DataSource):
             UserError: as the source does; or as :meth:`chosen` does.
         """
         images, name = load_split(self.source, split), f"{self.name}/{split}"
-        return subset(images, self.chosen(images), name) if split == "train" else renamed(images, name)
+        return subset(images, self.chosen(images), name) if split == "train" else images.named(name)
 
     @abstractmethod
     def chosen(self, images: LabelledImages) -> Tensor:  # [k] int64, 0..n-1
@@ -52,9 +52,3 @@ def subset(
         name=name,
         known_fingerprint="",
     )
-
-
-def renamed(images: LabelledImages, name: str) -> LabelledImages:
-    """The same images, memory-mapped if they were; the fingerprint does not cover the name and is kept."""
-    known = vars(images).get("fingerprint", "")  # there once it is known; gigabytes are not read to compute it
-    return replace(images, name=name, known_fingerprint=known)

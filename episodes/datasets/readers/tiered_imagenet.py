@@ -4,8 +4,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from episodes.datasets.layouts.base import Layout
 from episodes.datasets.layouts.class_lists import class_list
-from episodes.datasets.layouts.imagenet import SIDE, Layout, check_classes
+from episodes.datasets.layouts.imagenet import SIDE, check_classes
 from episodes.datasets.layouts.tiered_imagenet import find_layout
 from episodes.datasets.store.source import SplitContents, StoredSource, files_key
 from episodes.errors import UserError
@@ -48,7 +49,7 @@ class TieredImageNet(StoredSource):
         self.npz_channels = npz_channels
 
     @cached_property
-    def _layout(self) -> Layout:
+    def _layout(self) -> Layout[str]:
         for root in (self.root, self.root / "tiered-imagenet", self.root / "tiered_imagenet"):
             found = find_layout(root, self.npz_channels == "bgr", self._scratch)
             if found is not None:
@@ -97,7 +98,7 @@ class TieredImageNet(StoredSource):
             notes.append(
                 "no WordNet numbers (synsets.txt and class_names.txt tell them): classes are counted, not checked"
             )
-        names, count = tuple(sorted(opened.counts)), sum(opened.counts.values())
+        names, count = tuple(sorted(opened.counts)), opened.count
         if count != IMAGES[split]:
             notes.append(f"{count} images; tiered-ImageNet has {IMAGES[split]}")
         return SplitContents(names, (3, SIDE, SIDE), count, lambda number: opened.read(names[number]), notes)

@@ -6,15 +6,16 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from episodes.datasets.store.archive import unpack
 from episodes.datasets.store.file import is_full
-from episodes.datasets.store.progress import show_progress
 from episodes.errors import UserError
+from episodes.locks import locked
+from episodes.progress import OnProgress, show_progress
 
 TIMEOUT = 30.0  # seconds without a byte
 
@@ -98,13 +99,10 @@ def fetch(url: str, path: Path, size: int, digest: str, timeout: float = TIMEOUT
 @contextmanager
 def _mine(part: Path) -> Iterator[IO[bytes]]:
     """The part file, open for appending, and for no other process at the same time."""
-    with open(part, "ab") as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(open(part, "ab"))
         try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
+            stack.enter_context(locked(part, wait=False))
         except BlockingIOError:
             raise UserError(f"another process is downloading {part}; wait for it") from None
         yield file
@@ -122,8 +120,8 @@ def _receive(url: str, path: Path, file: IO[bytes], size: int, timeout: float) -
                 have = 0
                 file.truncate(0)
             first = _first(answer, url, path, size - have)
-            with show_progress(f"downloading {path.name} (MB)", size >> 20) as advance:
-                _copy(first, answer, file, size, advance)
+            with show_progress(f"downloading {path.name}") as on_progress:
+                _copy(first, answer, file, size, on_progress)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -152,11 +150,8 @@ def _first(answer: http.client.HTTPResponse, url: str, path: Path, expected: int
     return first
 
 
-def _copy(
-    data: bytes, answer: http.client.HTTPResponse, file: IO[bytes], size: int, advance: Callable[[int], None]
-) -> None:
+def _copy(data: bytes, answer: http.client.HTTPResponse, file: IO[bytes], size: int, on_progress: OnProgress) -> None:
     """Write all that comes, but no more than there should be."""
-    shown = 0
     while data:
         if file.tell() + len(data) > size:
             data = data[: size - file.tell() + 1]  # one byte too many is enough to be seen
@@ -164,8 +159,7 @@ def _copy(
         done = file.tell()
         if done > size:
             return
-        advance((done >> 20) - shown)
-        shown = done >> 20
+        on_progress("MB", done >> 20, size >> 20)
         data = answer.read1(_CHUNK)
 
 

@@ -16,17 +16,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from episodes.datasets.base import DataSource
 from episodes.datasets.store.file import Stored, bytes_needed, is_full, read_store, write_store
-from episodes.datasets.store.progress import show_progress
 from episodes.errors import UserError
 from episodes.images.file_keys import files_key
 from episodes.images.labelled import LabelledImages
+from episodes.locks import locked
+from episodes.progress import OnProgress, show_progress
 from episodes.storage import CACHE_VARIABLE, cache_folder
 
 FORMAT = 1  # to be raised when the store file or the order in it changes
@@ -114,7 +115,7 @@ class StoredSource(DataSource):
             UserError: if the files cannot be read or do not fit the class list.
         """
 
-    def load(
+    def open(
         self,
         split: str,  # "train", "val" or "test"
     ) -> LabelledImages:
@@ -129,7 +130,7 @@ class StoredSource(DataSource):
         """The split with the notes that were made when it was decoded.
 
         Raises:
-            UserError: as :meth:`load`.
+            UserError: as :meth:`open`.
         """
         if split not in self.splits:
             raise UserError(f"{self.name}: there is no split {split!r}; the splits are {', '.join(self.splits)}")
@@ -172,8 +173,8 @@ class StoredSource(DataSource):
         needed = bytes_needed(contents.images_at_most, contents.image_shape)
         try:
             _check_space(path.parent, needed)
-            with show_progress(f"{name}: decoding, once", contents.images_at_most) as advance:
-                images = _classes_in_order(name, contents, self.keeps_order, advance)
+            with show_progress(f"{name}: decoding, once") as on_progress:
+                images = _classes_in_order(name, contents, self.keeps_order, on_progress)
                 write_store(path, name, contents.class_names, contents.images_at_most, images, contents.notes)
             stored = read_store(path)
         except OSError as error:
@@ -198,7 +199,7 @@ def sorted_by_content(
 
 
 def _classes_in_order(
-    name: str, contents: SplitContents, keeps_order: bool, advance: Callable[[int], None]
+    name: str, contents: SplitContents, keeps_order: bool, on_progress: OnProgress
 ) -> Iterator[NDArray[np.uint8]]:  # each [n_c, C, H, W]
     """The images of class after class, read by several threads a few classes ahead."""
 
@@ -215,6 +216,7 @@ def _classes_in_order(
 
     threads = min(8, os.cpu_count() or 1)
     waiting: list[Future[NDArray[np.uint8]]] = []
+    done = 0
     with ThreadPoolExecutor(threads) as pool:
         try:
             for number in range(len(contents.class_names) + threads):
@@ -223,7 +225,8 @@ def _classes_in_order(
                 if number >= threads and waiting:
                     images = waiting.pop(0).result()
                     yield images
-                    advance(len(images))
+                    done += len(images)
+                    on_progress("images", done, contents.images_at_most)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -251,20 +254,15 @@ def _check_space(folder: Path, needed: int) -> None:
 def _one_at_a_time(path: Path) -> Iterator[None]:
     """Let other processes wait for the one that decodes; where locks do not work, all decode, and the last one wins."""
     lock = path.with_name(f".{path.name}.lock")
-    file: IO[str] | None = None
-    with suppress(OSError, ImportError):
-        import fcntl
-
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(lock, "w")  # noqa: SIM115 (closed below, which gives the lock back)
-        fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if file is not None:
+        lock.touch()
+    with locked(lock, wait=True):
+        try:
+            yield
+        finally:
             with suppress(OSError):
                 lock.unlink(missing_ok=True)
-            file.close()
 
 
 __all__ = ["SPLITS", "SplitContents", "Stored", "StoredSource", "files_key", "sorted_by_content"]

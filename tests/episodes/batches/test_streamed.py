@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +17,17 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from episodes.batches.streamed import IMAGENET_DEVIATION, IMAGENET_MEAN, StreamedBatches, files_normalization
+from episodes.batches.streamed import StreamedBatches
 from episodes.datasets.readers.streamed_folders import StreamedFolders
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation
 from episodes.images.files import ImageFiles
-from episodes.images.normalization import Normalization
+from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.images.random_crops import UNITS, random_crop
 from episodes.randomness import derive_seed, random_units
 from tests.episodes.images.photographs import write_photographs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SIZE = 24
 SEED = 5
 
@@ -42,7 +43,7 @@ def files(root: Path, workers: int = 0, **options: float) -> ImageFiles:
 
 def batches(root: Path, workers: int = 0, stride: int = 1, seed: int = SEED) -> StreamedBatches:
     images = files(root, workers)
-    return StreamedBatches(images, 4, seed, files_normalization(images), stride=stride)
+    return StreamedBatches(images, 4, seed, images.normalization(), stride=stride)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def children() -> set[int]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_training_images_are_those_of_torchvision(root: Path, workers: int) -> None:
     source = batches(root, workers)
-    with source:
+    with closing(source):
         for number in (0, 1, 2, 3, 4, 60):
             chosen = source.sampler[number].tolist()
             batch = source.batch(number)
@@ -109,12 +110,12 @@ def test_in_order_are_the_centres_by_torchvision(root: Path, workers: int) -> No
 def test_a_batch_is_the_same_whatever_was_read_before(root: Path, workers: int) -> None:
     straight = batches(root)
     expected = [straight.batch(number) for number in range(9)]
-    with batches(root, workers) as source:
+    with closing(batches(root, workers)) as source:
         for number in (7, 8, 2, 3, 4, 3, 3, 0):
             batch = source.batch(number)
             assert torch.equal(batch.images, expected[number].images)
             assert torch.equal(batch.labels, expected[number].labels)
-    with batches(root, workers, stride=3) as second_of_three:
+    with closing(batches(root, workers, stride=3)) as second_of_three:
         for number in (1, 4, 7):
             assert torch.equal(second_of_three.batch(number).images, expected[number].images)
     assert not torch.equal(batches(root, seed=6).batch(0).images, expected[0].images)
@@ -131,7 +132,7 @@ def test_an_image_looks_different_in_every_epoch(root: Path) -> None:
 
 
 def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: Path) -> None:
-    with batches(root, 2, stride=2) as source:
+    with closing(batches(root, 2, stride=2)) as source:
         source.batch(1)
         first = children()
         assert len(first) == 2
@@ -152,7 +153,7 @@ def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: P
 
 def test_no_more_workers_than_processors(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
-    with batches(root, 2) as source:
+    with closing(batches(root, 2)) as source:
         source.batch(0)
         assert len(children()) == 1
 
@@ -161,7 +162,7 @@ def test_reading_leaves_the_default_generator_alone(root: Path) -> None:
     torch.manual_seed(3)
     state = torch.get_rng_state()
     for workers in (0, 2):
-        with batches(root, workers) as source:
+        with closing(batches(root, workers)) as source:
             source.batch(4)
             list(source.in_order(batch_size=4))
     assert torch.equal(torch.get_rng_state(), state)
@@ -185,7 +186,7 @@ def test_smallest_crop_and_flip_may_be_turned_off(root: Path) -> None:
     images = files(root, smallest_crop=1.0, flip=0.0)
     square = next(k for k, path in enumerate(images.paths) if path.endswith(".gif"))
     one = replace(images, paths=(images.paths[square],), labels=images.labels[:1])
-    source = StreamedBatches(one, 40, SEED, files_normalization(one))
+    source = StreamedBatches(one, 40, SEED, one.normalization())
     whole = normalized(v2.functional.resize(decoded(one.paths[0]), [SIZE, SIZE]))
     assert any(torch.allclose(image, whole, atol=1e-5) for image in source.batch(0).images)
     mirrored = whole.flip(-1)
@@ -224,7 +225,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_workers_leave_signals_to_the_parent(root: Path) -> None:
-    with batches(root, 2) as source:
+    with closing(batches(root, 2)) as source:
         expected = [batches(root).batch(number).images for number in range(14)]
         for number in (0, 1):  # one of each worker: both are well under way
             assert torch.equal(source.batch(number).images, expected[number])
@@ -252,10 +253,10 @@ def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:
     program = (
         "from episodes.images import decoding\n"
         "from episodes.datasets.readers.streamed_folders import StreamedFolders\n"
-        "from episodes.batches.streamed import StreamedBatches, files_normalization\n"
+        "from episodes.batches.streamed import StreamedBatches\n"
         "decoding._GRACE = 10**6\n"
         f"images = StreamedFolders({str(root)!r}, image_size=8, workers=2).open('train')\n"
-        "source = StreamedBatches(images, 4, 0, files_normalization(images))\n"
+        "source = StreamedBatches(images, 4, 0, images.normalization())\n"
         "source.batch(0)\n"
         "validation = source.in_order(batch_size=2)\n"
         "next(validation)\n"
@@ -277,19 +278,19 @@ def test_a_worker_that_is_killed_is_no_mystery(root: Path) -> None:
 
 
 def test_normalization_is_that_of_imagenet_or_of_a_sample(root: Path) -> None:
-    usual = files_normalization(files(root))
+    usual = files(root).normalization()
     assert usual.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert usual.deviation.tolist() == pytest.approx([0.229, 0.224, 0.225])
     by_hand = v2.Compose([v2.Resize(SIZE * 256 // 224), v2.CenterCrop(SIZE)])
     pixels = torch.stack([by_hand(decoded(path)) for path in files(root).paths]).double() / 255
     for sample in (15, 1000):
-        of_all = files_normalization(files(root, normalization_sample=sample))
+        of_all = files(root, normalization_sample=sample).normalization()
         torch.testing.assert_close(of_all.mean.double(), pixels.mean(dim=(0, 2, 3)), rtol=1e-5, atol=1e-6)
         deviation = pixels.std(dim=(0, 2, 3), correction=0)
         torch.testing.assert_close(of_all.deviation.double(), deviation, rtol=1e-5, atol=1e-6)
-    of_some = files_normalization(files(root, normalization_sample=4))
+    of_some = files(root, normalization_sample=4).normalization()
     assert not torch.equal(of_some.mean, of_all.mean)
-    assert torch.equal(of_some.mean, files_normalization(files(root, workers=2, normalization_sample=4)).mean)
+    assert torch.equal(of_some.mean, files(root, workers=2, normalization_sample=4).normalization().mean)
 
 
 def test_what_cannot_be_is_refused(root: Path) -> None:
@@ -298,7 +299,7 @@ def test_what_cannot_be_is_refused(root: Path) -> None:
         batches(root, stride=0)
     nothing = replace(images, paths=(), labels=images.labels[:0])
     with pytest.raises(UserError, match=r"^zoo/train: there are no images to draw batches from$"):
-        StreamedBatches(nothing, 4, 0, files_normalization(nothing))
+        StreamedBatches(nothing, 4, 0, nothing.normalization())
 
 
 @pytest.mark.cuda
@@ -308,7 +309,7 @@ def test_batches_go_to_the_gpu(root: Path, workers: int) -> None:
     device = torch.device("cuda", 0)
     expected = batches(root)
     images = files(root, workers).on(device)
-    with StreamedBatches(images, 4, SEED, files_normalization(images).to(device)) as source:
+    with closing(StreamedBatches(images, 4, SEED, images.normalization().to(device))) as source:
         for number in range(6):
             batch = source.batch(number)
             assert batch.images.device == batch.labels.device == device

@@ -20,7 +20,7 @@ def mapped(tmp_path: Path, count: int = 20) -> LabelledImages:
 @pytest.mark.parametrize("where", ["auto", "device", "pinned", "mmap"])
 def test_what_is_gathered_does_not_depend_on_the_placement(tmp_path: Path, where: placement.Placement) -> None:
     images = mapped(tmp_path)
-    placed = placement.place(images, CPU, where)
+    placed = images.on(CPU, where)
     index = torch.tensor([[3, 1], [19, 3]])
     assert torch.equal(placed.gather(index), images.images[index].float() / 255)
     assert placed.target == CPU
@@ -29,8 +29,8 @@ def test_what_is_gathered_does_not_depend_on_the_placement(tmp_path: Path, where
 
 def test_pinned_leaves_the_file(tmp_path: Path) -> None:
     images = mapped(tmp_path)
-    assert placement.place(images, CPU, "pinned").images.data_ptr() != images.images.data_ptr()
-    assert placement.place(images, CPU, "mmap").images.data_ptr() == images.images.data_ptr()
+    assert images.on(CPU, "pinned").images.data_ptr() != images.images.data_ptr()
+    assert images.on(CPU, "mmap").images.data_ptr() == images.images.data_ptr()
 
 
 def test_auto_asks_how_much_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_auto_asks_how_much_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for free, expected in ((images.images.numel() * 2, 1), (images.images.numel() * 2 - 1, 0)):
         moved.clear()
         monkeypatch.setattr(placement, "free_memory", lambda device, free=free: free)
-        placement.place(images, CPU, "auto")
+        images.on(CPU, "auto")
         assert len(moved) == expected
 
 
@@ -48,7 +48,7 @@ def test_auto_asks_how_much_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("where", ["auto", "device", "pinned", "mmap"])
 def test_gathering_onto_a_gpu(tmp_path: Path, where: placement.Placement) -> None:
     images = mapped(tmp_path)
-    placed = placement.place(images, torch.device("cuda"), where)
+    placed = images.on(torch.device("cuda"), where)
     index = torch.tensor([0, 5, 5])
     gathered = placed.gather(index)
     assert gathered.is_cuda

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from episodes.batches.opening import open_batches
 from episodes.batches.source import BatchSource, ImageBatch
 from episodes.images.augmentation import NoAugmentation
 from episodes.images.labelled import LabelledImages
@@ -86,7 +85,7 @@ def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_trainin
         backbone=LinearBackbone(size=SIDE),
         augmentation=NoAugmentation(),
     )
-    whole = open_batches(data.open("train"), 12, 0, Normalization.of(data.open("train")))
+    whole = data.open("train").batches(12, 0, data.open("train").normalization())
     for step in (0, 4):
         objective.seen = []
         for rank in (0, 1):

@@ -68,7 +68,7 @@ def test_a_backbone_is_built_with_its_own_defaults() -> None:
 
 
 def test_data_and_optimiser_are_built_with_their_own_defaults() -> None:
-    words = ["--data=episodes.datasets.ClassFolders", "--data.root=x", "--optimizer=torch.optim.Adam"]
+    words = ["--data=episodes.datasets.ClassificationFolders", "--data.root=x", "--optimizer=torch.optim.Adam"]
     options = configuration.parse(CLASSIFICATION.parser(), words)
     assert options.data.init_args.image_size == 32  # that of the digits is 16
     assert options.optimizer.init_args.lr == 0.001  # that of SGD is 0.1

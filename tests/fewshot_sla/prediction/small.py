@@ -20,7 +20,7 @@ from tests.tiny import TinyImages
 @functools.cache
 def noisy_patterns() -> LabelledImages:
     """Six classes, 12 pictures a class, 28 by 28."""
-    return TinyImages(height=28, width=28, classes=6, per_class=12).load("test")
+    return TinyImages(height=28, width=28, classes=6, per_class=12).open("test")
 
 
 def pictures(classes: int, per_class: int, first: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

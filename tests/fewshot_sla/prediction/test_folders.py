@@ -163,7 +163,7 @@ def test_broken_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     good = [tmp_path / "whole.png", draw(tmp_path / "字.png", 3)]
     told = []
     read = read_pictures(
-        [good[0], *broken, good[1]], WANTED, on_progress=lambda done, total: told.append((done, total))
+        [good[0], *broken, good[1]], WANTED, on_progress=lambda _, done, total: told.append((done, total))
     )
     assert read.paths == good
     assert read.numbers == [0, len(broken) + 1]

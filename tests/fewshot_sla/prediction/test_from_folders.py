@@ -178,8 +178,8 @@ def test_what_was_not_measured_is_said(root: Path) -> None:
 def test_progress_is_told(root: Path) -> None:
     told: list[tuple[str, int, int]] = []
     files, _ = support_files(root / "support")
-    shown = show_support(small.model(), files, count=lambda *far: told.append(far))
-    predict_files(shown, [str(root / "query")], count=lambda *far: told.append(far))
+    shown = show_support(small.model(), files, on_progress=lambda *far: told.append(far))
+    predict_files(shown, [str(root / "query")], on_progress=lambda *far: told.append(far))
     last = {what: (done, total) for what, done, total in told}
     assert last == {
         "support pictures": (6, 6),

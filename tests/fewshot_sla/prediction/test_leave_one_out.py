@@ -43,7 +43,7 @@ def test_many_at_once_or_one_after_the_other(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_BUDGET", 1)
     alone = leave_one_out(small.network(), inference, ITEMS, LABELS, 4, on_progress=lambda *far: told.append(far))
     assert together.predicted.tolist() == alone.predicted.tolist()
-    assert told == [(done, 7) for done in range(1, 8)]
+    assert told == [("leaving one out", done, 7) for done in range(1, 8)]
 
 
 @pytest.mark.parametrize(("name", "inference"), [("sla", "aggregated"), ("sla", "single"), ("plain", "single")])

@@ -43,7 +43,7 @@ def test_blocks_of_queries_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     told = []
     one_by_one = shown().predict(queries, lambda *far: told.append(far))
     assert np.allclose(whole.probabilities, one_by_one.probabilities, atol=1e-6)
-    assert told == [(done, 20) for done in range(1, 21)]
+    assert told == [("queries", done, 20) for done in range(1, 21)]
 
 
 def test_a_query_does_not_sway_another_nor_the_model_its_modes() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.cli.progress import show_progress
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import MetricsLog, read_metrics
 from fewshot_sla.training.randomness import seeded
@@ -77,27 +76,6 @@ def test_a_folder_without_a_run_is_said_to_be_one(tmp_path: Path) -> None:
         RunFolder(tmp_path).require()
     with pytest.raises(UserError, match="no such folder"):
         RunFolder(tmp_path / "nowhere").require()
-
-
-def test_progress_without_a_terminal_is_lines_with_an_eta(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr("fewshot_sla.cli.progress.time.monotonic", lambda: now[0])
-    with show_progress("training") as progress:
-        for step in range(1, 41):
-            now[0] = float(step)
-            progress.update(step, 60, f"loss {step}")
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == [f"training: {step}/60" for step in (10, 20, 30, 40)]
-    assert lines[1].endswith("loss 20")
-    assert "ETA 40 s" in lines[1]  # 19 steps in 19 s since the first report: 40 more take 40 s
-
-
-def test_silent_progress_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_progress("training", silent=True) as progress:
-        progress.update(1, 2)
-    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

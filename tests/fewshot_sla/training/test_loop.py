@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from episodes.errors import UserError
-from fewshot_sla.cli.progress import SilentProgress
+from episodes.progress import no_progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.loggers import CSVLogger
@@ -83,7 +83,7 @@ def run(
     if resume:
         state.restore(folder)
     task.recipe = recipe_of(LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings}), schedule)
-    Loop(fabric, task, state, folder, {}).run(SilentProgress())  # type: ignore[arg-type]
+    Loop(fabric, task, state, folder, {}).run(no_progress)  # type: ignore[arg-type]
     return state
 
 
@@ -235,7 +235,7 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         wrapped, _ = fabric.setup(model, optimizer)
         task.recipe = recipe_of(LoopSettings(5, 5, 5), Constant())
-        Loop(fabric, task, TrainingState(wrapped, model, optimizer, {}, {}), RunFolder(path), {}).run(SilentProgress())
+        Loop(fabric, task, TrainingState(wrapped, model, optimizer, {}, {}), RunFolder(path), {}).run(no_progress)
         return model.weight.detach()
 
     torch.manual_seed(1)

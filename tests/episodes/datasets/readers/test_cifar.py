@@ -103,7 +103,7 @@ def test_every_form_keeps_parts_labels_and_order(
     edition = READERS[reader]
     for held in (0, 3):
         source = reader(str(roots[reader.name, form]), val_per_class=held)
-        train, test = source.load("train"), source.load("test")
+        train, test = source.open("train"), source.open("test")
         assert train.class_names == test.class_names == edition.classes
         assert train.name == f"{reader.name}/train"
         for label in range(0, len(edition.classes), 3):
@@ -111,7 +111,7 @@ def test_every_form_keeps_parts_labels_and_order(
             assert np.array_equal(train.images[train.labels == label], there[: TRAIN - held])
             assert np.array_equal(test.images[test.labels == label], of_class(edition, "test", label))
             if held:
-                val = source.load("val")
+                val = source.open("val")
                 assert val.class_names == edition.classes
                 assert np.array_equal(val.images[val.labels == label], there[TRAIN - held :])
 
@@ -119,14 +119,14 @@ def test_every_form_keeps_parts_labels_and_order(
 def test_every_form_has_the_same_fingerprints(roots: dict[tuple[str, str], Path]) -> None:
     for reader in READERS:
         for split in ("train", "val", "test"):
-            assert len({reader(str(roots[reader.name, form]), 2).load(split).fingerprint for form in FORMS}) == 1
+            assert len({reader(str(roots[reader.name, form]), 2).open(split).fingerprint for form in FORMS}) == 1
 
 
 def test_names_in_another_order_keep_their_images(tmp_path: Path) -> None:
     """The names of the file decide what a label means; the classes come in the official order."""
     turned = CIFAR_10._replace(classes=CIFAR_10.classes[::-1])
     write_pickles(tmp_path / CIFAR_10.folder, turned, fake_parts(CIFAR_10))
-    images = CIFAR10(str(tmp_path)).load("train")
+    images = CIFAR10(str(tmp_path)).open("train")
     assert images.class_names == CIFAR_10_NAMES
     assert np.array_equal(images.images[images.labels == 0], of_class(CIFAR_10, "train", 9))
 
@@ -157,7 +157,7 @@ def test_the_published_subset_of_either_part(roots: dict[tuple[str, str], Path])
         index = np.where(labels == label)[0]
         generator.shuffle(index)
         expected.append(pixels[index[: int(TRAIN * 0.2 ** (label / 9.0))]])
-    images = LongTailed(CIFAR10(str(roots["cifar10", "official_archive"])), ratio=5).load("train")
+    images = LongTailed(CIFAR10(str(roots["cifar10", "official_archive"])), ratio=5).open("train")
     assert np.array_equal(images.images.flatten(1).numpy(), np.concatenate(expected))
     assert images.name == "cifar10-lt-exponential-5/train"
 
@@ -196,9 +196,9 @@ def test_download_is_checked_by_what_was_published(
         shutil.copy(roots["cifar10", "official_archive"] / CIFAR_10.archive, path)
 
     monkeypatch.setattr(module, "fetch", fetch)
-    CIFAR10(str(roots["cifar10", "image_files"]), download=True).load("test")
+    CIFAR10(str(roots["cifar10", "image_files"]), download=True).open("test")
     assert fetched == []
-    assert len(CIFAR10(str(tmp_path / "new"), download=True).load("test")) == 10 * TEST
+    assert len(CIFAR10(str(tmp_path / "new"), download=True).open("test")) == 10 * TEST
     sha = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
     url = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
     assert fetched == [(url, tmp_path / "new" / "cifar-10-python.tar.gz", 170498071, f"sha256:{sha}")]
@@ -217,7 +217,7 @@ def test_checksums_are_those_that_torchvision_has() -> None:
 
 def message_of(source: StoredSource, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
-        source.load(split)
+        source.open(split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -318,7 +318,7 @@ def test_all_real_images(real_data: Path, tmp_path: Path) -> None:
     assert report.sound
     pairs = [int(line.rpartition(": ")[2]) for line in report.lines if line.startswith("pairs of equal images")]
     assert sum(pairs) == 26
-    long_tailed = LongTailed(source).load("train")
+    long_tailed = LongTailed(source).open("train")
     assert len(long_tailed) == 10847
     assert long_tailed.class_counts.tolist() == [int(500 * 0.01 ** (c / 99)) for c in range(100)]
     assert long_tailed.images.untyped_storage().nbytes() == 10847 * 3072

@@ -110,7 +110,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_form_gives_the_same_images(forms: dict[str, Path], source: type[StoredSource]) -> None:
     for split in SPLITS:
-        loaded = [source(str(root)).load(split) for root in forms.values()]
+        loaded = [source(str(root)).open(split) for root in forms.values()]
         assert len({images.fingerprint for images in loaded}) == 1
         assert loaded[0].class_names == source(".").classes(split)
         assert loaded[0].class_counts.tolist() == [COUNT] * len(loaded[0].class_names)
@@ -119,7 +119,7 @@ def test_every_form_gives_the_same_images(forms: dict[str, Path], source: type[S
 
 def test_the_images_are_those_of_their_classes(forms: dict[str, Path]) -> None:
     for root in forms.values():
-        images = CIFARFS(str(root)).load("val")
+        images = CIFARFS(str(root)).open("val")
         for label, name in enumerate(images.class_names):
             read = {image.numpy().tobytes() for image in images.images[images.labels == label]}
             assert read == {image.transpose(2, 0, 1).tobytes() for image in fake_images()[name]}
@@ -164,16 +164,16 @@ def test_download_only_if_told_to_and_if_nothing_is_there(
         shutil.copy(forms["official_archive"] / "cifar-100-python.tar.gz", path)
 
     monkeypatch.setattr("episodes.datasets.readers.cifar_fs.fetch", fetch)
-    CIFARFS(str(forms["official_folder"]), download=True).load("val")
+    CIFARFS(str(forms["official_folder"]), download=True).open("val")
     assert "with download=true" in message_of(tmp_path / "new")
     assert fetched == []
-    assert len(CIFARFS(str(tmp_path / "new"), download=True).load("val")) == 16 * COUNT
+    assert len(CIFARFS(str(tmp_path / "new"), download=True).open("val")) == 16 * COUNT
     assert fetched == ["https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"]
 
 
 def message_of(root: Path, source: type[StoredSource] = CIFARFS, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
-        source(str(root)).load(split)
+        source(str(root)).open(split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -248,7 +248,7 @@ class TestBadInput:
         assert "train.txt: class 'baby' is not in that split of CIFAR-FS" in message_of(root)
         path.write_text("apple")
         assert "train.txt: class 'aquarium_fish' is missing" in message_of(root)
-        assert len(FC100(str(root)).load("train")) == 60 * COUNT
+        assert len(FC100(str(root)).open("train")) == 60 * COUNT
 
     def test_a_class_that_is_missing(self, tmp_path: Path) -> None:
         root = class_folders(tmp_path / "root", fake_images())
@@ -256,7 +256,7 @@ class TestBadInput:
         (root / "sea").rename(tmp_path / "sea")
         assert "classes of CIFAR-100 are missing: apple" in message_of(root)
         assert "classes of CIFAR-100 are missing: sea" in message_of(root, split="val")
-        assert len(CIFARFS(str(root)).load("test")) == 20 * COUNT
+        assert len(CIFARFS(str(root)).open("test")) == 20 * COUNT
 
     def test_images_of_a_class_that_there_is_not(self, tmp_path: Path) -> None:
         root = class_folders(tmp_path / "root", fake_images())
@@ -336,7 +336,7 @@ def test_real_images_as_files(real_images: Images, tmp_path: Path) -> None:
         os.symlink(data / name, tmp_path / "parts" / "val" / name)
     try:
         for form in ("archive", "flat", "parts"):
-            images = CIFARFS(str(tmp_path / form)).load("val")
+            images = CIFARFS(str(tmp_path / form)).open("val")
             assert images.fingerprint == FINGERPRINTS["cifar-fs", "val"]
     finally:
         shutil.rmtree(data)  # pytest keeps its folders for three runs
@@ -349,6 +349,6 @@ def test_the_script_that_comes_with_the_real_images(real_data: Path, real_images
     layout = find_layout(tmp_path)
     assert layout is not None
     assert layout.description.startswith("the CIFAR-FS archive")
-    count, read = layout.open(["apple"], [])
-    assert count == 600
-    assert np.array_equal(read("apple"), real_images["apple"].transpose(0, 3, 1, 2))
+    opened = layout.open(["apple"])
+    assert opened.count == 600
+    assert np.array_equal(opened.read("apple"), real_images["apple"].transpose(0, 3, 1, 2))

@@ -43,20 +43,20 @@ def test_the_list_is_that_of_chen_et_al() -> None:
 def test_folder_and_its_parent_are_read_and_squares_are_cut_from_the_middle(fake: Path) -> None:
     source, inner = CUB(str(fake)), CUB(str(fake / "CUB_200_2011"))
     for split, names in class_list("cub").items():
-        images = source.load(split)
+        images = source.open(split)
         assert images.class_names == names
         assert images.image_shape == (3, 84, 84)
-        assert images.fingerprint == inner.load(split).fingerprint
-    assert len(source.load("train")) == 101
+        assert images.fingerprint == inner.open(split).fingerprint
+    assert len(source.open("train")) == 101
     with Image.open(next((fake / "CUB_200_2011" / "images" / "002.Laysan_Albatross").iterdir())) as image:
         square = image.crop((30, 0, 130, 100)).resize((84, 84), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(
-        source.load("val").images[0].numpy().astype(int), np.asarray(square).transpose(2, 0, 1), rtol=0, atol=1
+        source.open("val").images[0].numpy().astype(int), np.asarray(square).transpose(2, 0, 1), rtol=0, atol=1
     )
 
 
 def test_boxes_are_cut_out_on_request(fake: Path) -> None:
-    whole, cut = CUB(str(fake)).load("val"), CUB(str(fake), crop_to_box=True).load("val")
+    whole, cut = CUB(str(fake)).open("val"), CUB(str(fake), crop_to_box=True).open("val")
     assert whole.images.float().mean() < 60
     assert cut.images.float().mean() > 195
     assert "bounding boxes" in CUB(str(fake), crop_to_box=True).layout()
@@ -64,7 +64,7 @@ def test_boxes_are_cut_out_on_request(fake: Path) -> None:
 
 def _fails(root: Path, match: str, **arguments: bool) -> None:
     with pytest.raises(UserError, match=match) as caught:
-        CUB(str(root), **arguments).load("val")
+        CUB(str(root), **arguments).open("val")
     assert "\n" not in str(caught.value)
 
 
@@ -98,5 +98,5 @@ def test_the_archive_is_downloaded_and_unpacked_if_told_to(
     monkeypatch.setattr("episodes.datasets.store.download.fetch", fetch)
     source = CUB(str(tmp_path / "new"), download=True)
     assert not (tmp_path / "new").exists()
-    assert source.load("val").fingerprint == CUB(str(fake)).load("val").fingerprint
+    assert source.open("val").fingerprint == CUB(str(fake)).open("val").fingerprint
     assert cub.ARCHIVE.digest.startswith("sha256:")

@@ -23,7 +23,7 @@ def pictures(images: LabelledImages) -> set[bytes]:
 
 def test_counts_names_and_shape() -> None:
     everything = load_digits()
-    loaded = {split: Digits().load(split) for split in SPLITS}
+    loaded = {split: Digits().open(split) for split in SPLITS}
     for split, images in loaded.items():
         assert images.class_names == tuple("0123456789")
         assert images.image_shape == (1, 16, 16)
@@ -35,7 +35,7 @@ def test_counts_names_and_shape() -> None:
 
 def test_splits_hold_every_image_once() -> None:
     """The 1,797 images are all different, so that pictures can stand for images."""
-    parts = [pictures(Digits(image_size=8).load(split)) for split in SPLITS]
+    parts = [pictures(Digits(image_size=8).open(split)) for split in SPLITS]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 1797
     assert all(not one & other for one, other in combinations(parts, 2))
 
@@ -46,7 +46,7 @@ def test_pixels_and_labels_are_those_of_scikit_learn(size: int) -> None:
     label_of = {
         tuple(picture.ravel()): label for picture, label in zip(everything.images, everything.target, strict=True)
     }
-    images = Digits(image_size=size).load("train")
+    images = Digits(image_size=size).open("train")
     times = size // 8
     for image, label in zip(images.images[:, 0], images.labels.tolist(), strict=True):
         small = image[times // 2 :: times, times // 2 :: times]
@@ -71,19 +71,19 @@ def test_enlarging_commutes_with_quarter_turns() -> None:
 @given(st.integers(0, 2**40), st.integers(1, 152), st.integers(1, 152))
 def test_fewer_are_among_more_and_val_stays(seed: int, one: int, other: int) -> None:
     few, many = (Digits(number, image_size=8, seed=seed) for number in sorted((one, other)))
-    assert pictures(few.load("train")) <= pictures(many.load("train"))
-    assert pictures(few.load("test")) >= pictures(many.load("test"))
-    assert torch.equal(few.load("val").images, many.load("val").images)
+    assert pictures(few.open("train")) <= pictures(many.open("train"))
+    assert pictures(few.open("test")) >= pictures(many.open("test"))
+    assert torch.equal(few.open("val").images, many.open("val").images)
 
 
 def test_the_seed_decides() -> None:
-    assert Digits(seed=3).load("train").fingerprint == Digits(seed=3).load("train").fingerprint
-    assert Digits(seed=3).load("train").fingerprint != Digits(seed=4).load("train").fingerprint
+    assert Digits(seed=3).open("train").fingerprint == Digits(seed=3).open("train").fingerprint
+    assert Digits(seed=3).open("train").fingerprint != Digits(seed=4).open("train").fingerprint
 
 
 def test_the_default_division_does_not_change() -> None:
     """Figures in the documents were made with it."""
-    assert [Digits().load(split).fingerprint[:12] for split in SPLITS] == PINNED
+    assert [Digits().open(split).fingerprint[:12] for split in SPLITS] == PINNED
 
 
 def test_bad_input() -> None:
@@ -93,10 +93,10 @@ def test_bad_input() -> None:
     with pytest.raises(UserError, match="digits: train_per_class must be 1 or more, not 0"):
         Digits(0)
     with pytest.raises(UserError, match="digits: there is no split 'tset'; the splits are train, val, test"):
-        Digits().load("tset")
-    assert min(Digits(153).load("test").class_counts.tolist()) == 1
+        Digits().open("tset")
+    assert min(Digits(153).open("test").class_counts.tolist()) == 1
     with pytest.raises(UserError, match=r"digits: class '8' has 174 images, .* must be 153 or less, not 154"):
-        Digits(154).load("train")
+        Digits(154).open("train")
 
 
 PINNED = ["f21d59ef80bf", "4e3c7442a6dc", "e5d505439e1f"]

@@ -29,13 +29,13 @@ TINY = {
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("glyphs")
-    Glyphs(cache_dir=str(folder)).load("train")
+    Glyphs(cache_dir=str(folder)).open("train")
     return folder
 
 
 @pytest.fixture(scope="session")
 def splits(folder):
-    return {split: Glyphs(cache_dir=str(folder)).load(split) for split in SPLITS}
+    return {split: Glyphs(cache_dir=str(folder)).open(split) for split in SPLITS}
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +173,7 @@ def test_another_process_and_folder_give_the_same_bytes_and_a_picture(splits, tm
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
     for split, images in splits.items():
-        again = Glyphs(cache_dir=str(tmp_path / "cache")).load(split)
+        again = Glyphs(cache_dir=str(tmp_path / "cache")).open(split)
         assert torch.equal(again.images, images.images)
         assert again.fingerprint == images.fingerprint
     assert len(os.listdir(tmp_path / "cache")) == 1
@@ -193,13 +193,13 @@ def test_a_full_cache_is_read_and_nothing_is_drawn(folder, splits, monkeypatch):
         raise AssertionError("drawn although it is in the cache")
 
     monkeypatch.setattr(glyphs, "build", never)
-    assert Glyphs(cache_dir=str(folder)).load("val").fingerprint == splits["val"].fingerprint
+    assert Glyphs(cache_dir=str(folder)).open("val").fingerprint == splits["val"].fingerprint
 
 
 def test_the_cache_is_where_the_environment_says(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOT_SLA_CACHE", str(tmp_path))
     assert Glyphs().cache_file().parent == tmp_path
-    Glyphs().load("val")
+    Glyphs().open("val")
     assert Glyphs().cache_file().is_file()
 
 
@@ -251,13 +251,13 @@ def test_a_damaged_file_is_made_anew(tiny, tmp_path, caplog, damage):
     source = Glyphs(str(tmp_path))
     with open(source.cache_file(), "wb") as file:
         np.savez_compressed(file, **{**TINY, "train_images": random})
-    Glyphs(str(tmp_path)).load("train")
+    Glyphs(str(tmp_path)).open("train")
     assert not tiny
     damage(source.cache_file())
-    assert Glyphs(str(tmp_path)).load("train").images.sum() == 0
+    assert Glyphs(str(tmp_path)).open("train").images.sum() == 0
     assert len(tiny) == 1
     assert "drawing the letters anew" in caplog.text
-    assert Glyphs(str(tmp_path)).load("train").images.sum() == 0
+    assert Glyphs(str(tmp_path)).open("train").images.sum() == 0
     assert len(tiny) == 1
 
 
@@ -268,7 +268,7 @@ def test_a_crash_while_writing_leaves_nothing(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez_compressed", crash)
     with pytest.raises(KeyboardInterrupt):
-        Glyphs(str(tmp_path)).load("train")
+        Glyphs(str(tmp_path)).open("train")
     assert os.listdir(tmp_path) == []
 
 
@@ -276,7 +276,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_survived(tiny, tmp_path,
     (tmp_path / "file").touch()
     source = Glyphs(str(tmp_path / "file" / "below"))
     for split in SPLITS:
-        assert len(source.load(split)) == 48
+        assert len(source.open(split)) == 48
     assert len(tiny) == 1
     assert len(caplog.records) == 1
     assert "cannot keep the images in the cache" in caplog.text
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_survived(tiny, tmp_path,
 
 def test_bad_arguments_are_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match="no split 'validation'; the splits are train, val, test"):
-        Glyphs(str(tmp_path)).load("validation")
+        Glyphs(str(tmp_path)).open("validation")
     with pytest.raises(UserError, match="seed must be 0 or more, not -1"):
         Glyphs(seed=-1)
     with pytest.raises(UserError, match="16 or more, one a font, not 15"):

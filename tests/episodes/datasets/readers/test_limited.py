@@ -22,15 +22,15 @@ def pictures(images: LabelledImages) -> set[bytes]:
 @given(st.integers(0, 2**63), st.integers(1, 60), st.integers(1, 60))
 def test_fewer_are_among_more(seed: int, one: int, other: int) -> None:
     source = Digits(60, image_size=8)
-    few, many = (Limited(source, number, seed).load("train") for number in sorted((one, other)))
-    assert pictures(few) <= pictures(many) <= pictures(source.load("train"))
+    few, many = (Limited(source, number, seed).open("train") for number in sorted((one, other)))
+    assert pictures(few) <= pictures(many) <= pictures(source.open("train"))
     assert few.class_counts.tolist() == [min(one, other)] * 10
-    assert few.class_names == many.class_names == source.load("train").class_names
+    assert few.class_names == many.class_names == source.open("train").class_names
 
 
 def test_images_keep_label_and_order() -> None:
     source = TinyImages(classes=3, per_class=9)
-    everything, chosen = source.load("train"), Limited(source, 4).load("train")
+    everything, chosen = source.open("train"), Limited(source, 4).open("train")
     number = {image.tobytes(): index for index, image in enumerate(everything.images.numpy())}
     index = [number[image.tobytes()] for image in chosen.images.numpy()]
     assert index == sorted(index)
@@ -39,23 +39,23 @@ def test_images_keep_label_and_order() -> None:
 
 def test_all_of_them_is_the_source() -> None:
     source = TinyImages(per_class=6)
-    assert Limited(source, 6).load("train").fingerprint == source.load("train").fingerprint
+    assert Limited(source, 6).open("train").fingerprint == source.open("train").fingerprint
 
 
 def test_val_and_test_are_as_they_were() -> None:
     source = TinyImages()
     for split in ("val", "test"):
-        images = Limited(source, 3).load(split)
+        images = Limited(source, 3).open(split)
         assert images.name == f"tiny-limited-3/{split}"
-        assert images.fingerprint == source.load(split).fingerprint
+        assert images.fingerprint == source.open(split).fingerprint
 
 
 def test_names_and_seeds() -> None:
     source = TinyImages(per_class=30)
     assert Limited(source, 25).name == "tiny-limited-25"
     assert Limited(source, 25, seed=2).name == "tiny-limited-25-seed2"
-    assert Limited(Limited(source, 25), 5).load("train").name == "tiny-limited-25-limited-5/train"
-    prints = [Limited(source, 5, seed).load("train").fingerprint for seed in (1, 1, 2)]
+    assert Limited(Limited(source, 25), 5).open("train").name == "tiny-limited-25-limited-5/train"
+    prints = [Limited(source, 5, seed).open("train").fingerprint for seed in (1, 1, 2)]
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -74,7 +74,7 @@ def test_orders_are_permutations_of_their_own() -> None:
 
 def test_too_few() -> None:
     with pytest.raises(UserError) as caught:
-        Limited(Digits(), 25).load("train")
+        Limited(Digits(), 25).open("train")
     assert str(caught.value) == "digits/train: class '0' has 20 images; per_class must be 20 or less, not 25"
     with pytest.raises(UserError, match="limited: per_class must be 1 or more, not 0"):
         Limited(Digits(), 0)
@@ -82,6 +82,6 @@ def test_too_few() -> None:
 
 def test_a_split_that_must_not_be_opened_is_not_opened() -> None:
     source = TinyImages(splits=("train", "val"))
-    Limited(source, 3).load("train")
+    Limited(source, 3).open("train")
     with pytest.raises(UserError, match="must not be opened"):
-        Limited(source, 3).load("test")
+        Limited(source, 3).open("test")

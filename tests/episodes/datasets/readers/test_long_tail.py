@@ -39,7 +39,7 @@ class Numbered(DataSource):
         self.labels = self.labels[torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(mix))]
         self.class_names = tuple(f"class {number}" for number in range(len(counts)))
 
-    def load(self, split: str) -> LabelledImages:
+    def open(self, split: str) -> LabelledImages:
         numbers = torch.arange(len(self.labels))
         pixels = torch.stack([numbers % 256, numbers // 256 % 256, numbers // 65536], 1).to(torch.uint8)
         return LabelledImages(pixels[:, :, None, None], self.labels, self.class_names, f"numbered/{split}")
@@ -75,7 +75,7 @@ def test_the_published_subset(case: tuple[int, int, str, int]) -> None:
     count, classes, profile, ratio = case
     total, digest = PUBLISHED[case]
     source = Numbered([count] * classes, mix=5)
-    images = LongTailed(source, profile, ratio).load("train")
+    images = LongTailed(source, profile, ratio).open("train")
     kept = numbers(images)
     targets = source.labels.numpy()
     expected = published_indices(targets, profile, {10: 0.1, 100: 0.01}[ratio], seed=0)
@@ -87,7 +87,7 @@ def test_the_published_subset(case: tuple[int, int, str, int]) -> None:
 
 
 def test_positions_depend_on_the_counts_alone() -> None:
-    one, other = (LongTailed(Numbered([40] * 4, mix), ratio=8).load("train") for mix in (1, 2))
+    one, other = (LongTailed(Numbered([40] * 4, mix), ratio=8).open("train") for mix in (1, 2))
     assert one.class_counts.tolist() == other.class_counts.tolist() == [40, 20, 10, 5]
     for mix, images in ((1, one), (2, other)):
         places = [np.flatnonzero(Numbered([40] * 4, mix).labels == c) for c in range(4)]
@@ -108,9 +108,9 @@ def test_any_long_tail(counts: list[int], profile: str, ratio: float, seed: int)
     assert kept == sorted(kept, reverse=True)
     if 0 in kept:
         with pytest.raises(UserError, match=f"leaves class 'class {kept.index(0)}' without an image"):
-            long_tailed.load("train")
+            long_tailed.open("train")
         return
-    images = long_tailed.load("train")
+    images = long_tailed.open("train")
     assert images.class_counts.tolist() == kept
     assert len(set(numbers(images))) == len(images)
     assert np.array_equal(source.labels.numpy()[numbers(images)], images.labels.numpy())
@@ -118,7 +118,7 @@ def test_any_long_tail(counts: list[int], profile: str, ratio: float, seed: int)
 
 
 def test_a_milder_tail_holds_the_images_of_a_steeper_one() -> None:
-    steep, mild = (set(numbers(LongTailed(Numbered([50] * 5), ratio=r).load("train"))) for r in (25, 5))
+    steep, mild = (set(numbers(LongTailed(Numbered([50] * 5), ratio=r).open("train"))) for r in (25, 5))
     assert steep < mild
 
 
@@ -126,46 +126,46 @@ def test_val_and_test_stay_balanced() -> None:
     source = Digits()
     long_tailed = LongTailed(source, ratio=5)
     for split in ("val", "test"):
-        images = long_tailed.load(split)
-        assert images.fingerprint == source.load(split).fingerprint
+        images = long_tailed.open(split)
+        assert images.fingerprint == source.open(split).fingerprint
         assert images.name == f"digits-lt-exponential-5/{split}"
-    train = long_tailed.load("train")
+    train = long_tailed.open("train")
     assert train.name == "digits-lt-exponential-5/train"
     assert train.class_counts.tolist() == [int(20 * 0.2 ** (c / 9)) for c in range(10)]
-    assert train.fingerprint != source.load("train").fingerprint
+    assert train.fingerprint != source.open("train").fingerprint
 
 
 def test_names_tell_everything() -> None:
     source = Numbered([9, 9])
     assert LongTailed(source).name == "numbered-lt-exponential-100"
     assert LongTailed(source, "step", 2.5, seed=7).name == "numbered-lt-step-2.5-seed7"
-    assert LongTailed(Limited(source, 4), ratio=2).load("val").name == "numbered-limited-4-lt-exponential-2/val"
+    assert LongTailed(Limited(source, 4), ratio=2).open("val").name == "numbered-limited-4-lt-exponential-2/val"
 
 
 def test_either_order_of_limited_and_long_tailed() -> None:
     source = Numbered([50] * 3)
-    both = LongTailed(Limited(source, 16), ratio=4).load("train")
+    both = LongTailed(Limited(source, 16), ratio=4).open("train")
     assert both.class_counts.tolist() == [16, 8, 4]
-    assert set(numbers(both)) <= set(numbers(Limited(source, 16).load("train")))
-    assert Limited(LongTailed(source, ratio=5), 10).load("train").class_counts.tolist() == [10, 10, 10]
+    assert set(numbers(both)) <= set(numbers(Limited(source, 16).open("train")))
+    assert Limited(LongTailed(source, ratio=5), 10).open("train").class_counts.tolist() == [10, 10, 10]
     with pytest.raises(UserError, match=r"numbered-lt-exponential-10/train: class 'class 2' has 5 images"):
-        Limited(LongTailed(source, ratio=10), 10).load("train")
+        Limited(LongTailed(source, ratio=10), 10).open("train")
 
 
 def test_another_seed_is_another_set_and_the_global_generator_is_left_alone() -> None:
     before = np.random.get_state()[1].copy()
-    sets = [LongTailed(Numbered([50] * 5), ratio=10, seed=seed).load("train").fingerprint for seed in (0, 0, 1)]
+    sets = [LongTailed(Numbered([50] * 5), ratio=10, seed=seed).open("train").fingerprint for seed in (0, 0, 1)]
     assert sets[0] == sets[1] != sets[2]
     assert np.array_equal(np.random.get_state()[1], before)
 
 
 def test_memory_is_that_of_the_subset_alone(tmp_path: Path) -> None:
     source = Numbered([100] * 10)
-    images = LongTailed(source, ratio=100).load("train").images
+    images = LongTailed(source, ratio=100).open("train").images
     assert images.untyped_storage().nbytes() == images.numel()
-    held = source.load("val")
-    source.load = lambda split: held  # type: ignore[method-assign]
-    assert LongTailed(source).load("val").images.data_ptr() == held.images.data_ptr()
+    held = source.open("val")
+    source.open = lambda split: held  # type: ignore[method-assign]
+    assert LongTailed(source).open("val").images.data_ptr() == held.images.data_ptr()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_arguments_that_are_wrong(arguments: dict[str, object], message: str) ->
 
 def test_an_imbalance_that_leaves_a_class_empty() -> None:
     with pytest.raises(UserError) as caught:
-        LongTailed(Digits(), ratio=100).load("train")
+        LongTailed(Digits(), ratio=100).open("train")
     assert str(caught.value) == (
         "digits-lt-exponential-100: the imbalance leaves class '6' without an image; there are 20 a class before it: "
         "choose a ratio below 20"
@@ -198,9 +198,9 @@ def test_a_class_that_is_empty_before() -> None:
     class Lacking(Numbered):
         class_names = ("a", "b", "c")
 
-        def load(self, split: str) -> LabelledImages:
-            images = super().load(split)
+        def open(self, split: str) -> LabelledImages:
+            images = super().open(split)
             return LabelledImages(images.images, images.labels * 2, ("a", "b", "c"), images.name)
 
     with pytest.raises(UserError, match="numbered/train: class 'b' has no image"):
-        LongTailed(Lacking([3, 3]), ratio=1).load("train")
+        LongTailed(Lacking([3, 3]), ratio=1).open("train")

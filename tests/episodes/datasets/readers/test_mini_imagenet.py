@@ -36,7 +36,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 def fingerprints(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("csv")
     csv_layout(sample, root)
-    return {split: MiniImageNet(str(root)).load(split).fingerprint for split in SPLITS}
+    return {split: MiniImageNet(str(root)).open(split).fingerprint for split in SPLITS}
 
 
 def test_the_lists_have_64_16_and_20_classes_and_share_none() -> None:
@@ -53,7 +53,7 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
     source = MiniImageNet(str(tmp_path))
     assert str(tmp_path) in source.layout()
     for split, names in class_list("mini_imagenet").items():
-        images = source.load(split)
+        images = source.open(split)
         assert images.image_shape == (3, 84, 84)
         assert images.class_names == names
         assert images.class_counts.tolist() == [2] * len(names)
@@ -67,13 +67,13 @@ def test_lists_may_be_elsewhere(sample: Sample, fingerprints: dict[str, str], tm
     for split in SPLITS:
         (tmp_path / "data" / f"{split}.csv").rename(tmp_path / "lists" / f"{split}.csv")
     source = MiniImageNet(str(tmp_path / "data"), lists=str(tmp_path / "lists"))
-    assert source.load("val").fingerprint == fingerprints["val"]
+    assert source.open("val").fingerprint == fingerprints["val"]
 
 
 @pytest.mark.real_data
 def test_the_real_images_are_read(real_data: Path, tmp_path: Path) -> None:
     source = MiniImageNet(str(real_data / "mini_imagenet_sample"))
-    loaded = {split: source.load(split) for split in SPLITS}
+    loaded = {split: source.open(split) for split in SPLITS}
     assert {split: len(images) for split, images in loaded.items()} == {"train": 384, "val": 96, "test": 120}
     real: Sample = {}
     for split in SPLITS:
@@ -82,7 +82,7 @@ def test_the_real_images_are_read(real_data: Path, tmp_path: Path) -> None:
                 path = real_data / "mini_imagenet_sample" / "images" / row["filename"]
                 real.setdefault(split, {}).setdefault(row["label"], []).append(path)
     metaoptnet(real, tmp_path)
-    assert MiniImageNet(str(tmp_path)).load("test").fingerprint == loaded["test"].fingerprint
+    assert MiniImageNet(str(tmp_path)).open("test").fingerprint == loaded["test"].fingerprint
 
 
 def test_larger_images_are_stretched(sample: Sample, tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_larger_images_are_stretched(sample: Sample, tmp_path: Path) -> None:
     large.save(tmp_path / "images" / files[0].name, quality=95)
     with Image.open(tmp_path / "images" / files[0].name) as image:
         expected = np.asarray(image.resize((84, 84), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-    images = MiniImageNet(str(tmp_path)).load("val")
+    images = MiniImageNet(str(tmp_path)).open("val")
     found = images.images[images.labels == images.class_names.index(name)].numpy()
     assert any((image == expected).all() for image in found)
 
 
 def _fails(root: Path, match: str, split: str = "val", **arguments: str) -> None:
     with pytest.raises(UserError, match=match) as caught:
-        MiniImageNet(str(root), **arguments).load(split)
+        MiniImageNet(str(root), **arguments).open(split)
     assert "\n" not in str(caught.value)
 
 

@@ -74,7 +74,7 @@ def roots(tmp_path: Path) -> list[Path]:
 def test_every_form_gives_the_images_in_their_order(tmp_path: Path) -> None:
     for root in roots(tmp_path):
         source = MNIST(str(root), val_per_class=2)
-        train, val, test = (source.load(split) for split in ("train", "val", "test"))
+        train, val, test = (source.open(split) for split in ("train", "val", "test"))
         for number in range(10):
             pixels, labels = fake("train")
             there = pixels[labels == number][:, None]
@@ -111,7 +111,7 @@ def test_verify(tmp_path: Path) -> None:
 
 def message_of(root: Path, split: str = "train", held: int = 0) -> str:
     with pytest.raises(UserError) as caught:
-        MNIST(str(root), held).load(split)
+        MNIST(str(root), held).open(split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -183,7 +183,7 @@ class TestBadInput:
 def test_all_real_images(real_data: Path) -> None:
     source = MNIST(str(real_data), val_per_class=500)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    train, val, test = (source.load(split) for split in ("train", "val", "test"))
+    train, val, test = (source.open(split) for split in ("train", "val", "test"))
     assert train.class_counts.tolist() == [count - 500 for count in counts]
     assert val.class_counts.tolist() == [500] * 10
     assert test.class_counts.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -58,7 +58,7 @@ def test_both_conventions_have_their_classes_and_share_none(
     convention: str, counts: tuple[int, int, int], fake: Path
 ) -> None:
     source = Omniglot(str(fake), convention=convention)  # type: ignore[arg-type]
-    loaded = [source.load(split) for split in SPLITS]
+    loaded = [source.open(split) for split in SPLITS]
     assert tuple(len(images.class_names) for images in loaded) == counts
     names = [name for images in loaded for name in images.class_names]
     assert len(names) == len(set(names))
@@ -83,16 +83,16 @@ def test_every_form_has_the_same_fingerprint_and_ink_is_255(
     packed, formed = Omniglot(str(fake)), Omniglot(str(tmp_path))
     assert f"{tmp_path}/{words}" in formed.layout()
     for split in ("val", "test"):
-        images = formed.load(split)
-        assert images.fingerprint == packed.load(split).fingerprint
+        images = formed.open(split)
+        assert images.fingerprint == packed.open(split).fingerprint
         assert images.image_shape == (1, 28, 28)
     assert images.images.max() == 255
     assert 0.2 < images.images.float().mean() / 255 < 0.4  # 30 % ink
 
 
 def test_rotations_make_four_exact_classes_of_a_character(fake: Path) -> None:
-    plain = Omniglot(str(fake)).load("val")
-    turned = Omniglot(str(fake), rotations_as_classes=True).load("val")
+    plain = Omniglot(str(fake)).open("val")
+    turned = Omniglot(str(fake), rotations_as_classes=True).open("val")
     assert len(turned.class_names) == 4 * len(plain.class_names)
     assert len(turned) == 4 * len(plain)
     assert turned.class_names[:4] == tuple(f"Armenian/character01/rot{angle:03d}" for angle in (0, 90, 180, 270))
@@ -128,7 +128,7 @@ def test_the_real_drawings_are_read(real_data: Path, tmp_path: Path) -> None:
 
 def _fails(root: Path, match: str, split: str = "val") -> None:
     with pytest.raises(UserError, match=match) as caught:
-        Omniglot(str(root)).load(split)
+        Omniglot(str(root)).open(split)
     assert "\n" not in str(caught.value)
 
 
@@ -168,10 +168,10 @@ def test_downloads_only_if_told_to(fake: Path, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(omniglot, "fetch", fetch)
     with pytest.raises(UserError):
-        Omniglot(str(tmp_path / "new")).load("val")
+        Omniglot(str(tmp_path / "new")).open("val")
     assert asked == []
     source = Omniglot(str(tmp_path / "new"), download=True)
     assert asked == []
-    assert len(source.load("val").class_names) == 172
+    assert len(source.open("val").class_names) == 172
     assert [url.rsplit("/", 1)[1] for url, _ in asked] == ["images_background.zip", "images_evaluation.zip"]
     assert all(isinstance(archive, Published) and len(archive.digest) == 71 for archive in omniglot.ARCHIVES.values())

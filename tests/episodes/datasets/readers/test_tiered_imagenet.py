@@ -93,7 +93,7 @@ LAYOUTS: dict[str, Callable[[Fake, Path], None]] = {
 def fingerprints(fake: Fake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("png")
     _png_pickles(fake, root, 4)
-    return {split: TieredImageNet(str(root)).load(split).fingerprint for split in SPLITS}
+    return {split: TieredImageNet(str(root)).open(split).fingerprint for split in SPLITS}
 
 
 def test_the_lists_have_351_97_and_160_classes_and_share_none() -> None:
@@ -109,7 +109,7 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
     LAYOUTS[layout](fake, tmp_path)
     source = TieredImageNet(str(tmp_path))
     for split, names in class_list("tiered_imagenet").items():
-        images = source.load(split)
+        images = source.open(split)
         assert images.class_names == names
         assert images.class_counts.tolist() == [2, *[1] * (len(names) - 1)]
         assert images.fingerprint == fingerprints[split]
@@ -117,7 +117,7 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
 
 def test_pixels_belong_to_their_labels(fake: Fake, tmp_path: Path) -> None:
     _npz(fake, tmp_path, step=1)
-    images = TieredImageNet(str(tmp_path), npz_channels="rgb").load("val")
+    images = TieredImageNet(str(tmp_path), npz_channels="rgb").open("val")
     pixels, labels = fake["val"]
     for label in (1, 50, 96):
         np.testing.assert_array_equal(
@@ -141,7 +141,7 @@ def test_labels_of_metaoptnet_have_no_names(fake: Fake, tmp_path: Path) -> None:
 def test_without_the_list_of_names_classes_have_their_own(fake: Fake, tmp_path: Path) -> None:
     _npz(fake, tmp_path)
     (tmp_path / "synsets.txt").unlink()
-    assert TieredImageNet(str(tmp_path)).load("val").class_names[0].startswith("bird, n")
+    assert TieredImageNet(str(tmp_path)).open("val").class_names[0].startswith("bird, n")
 
 
 @pytest.mark.parametrize("protocol", range(1, 6))
@@ -161,7 +161,7 @@ def test_png_files_are_found_in_every_protocol_that_holds_bytes(protocol: int, t
 
 def _fails(root: Path, match: str, split: str = "val") -> None:
     with pytest.raises(UserError, match=match) as caught:
-        TieredImageNet(str(root)).load(split)
+        TieredImageNet(str(root)).open(split)
     assert "\n" not in str(caught.value)
 
 

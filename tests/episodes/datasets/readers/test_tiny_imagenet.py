@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def shades(source: TinyImageNet, split: str) -> list[list[int]]:
-    images = source.load(split)
+    images = source.open(split)
     assert all(len(image.unique()) == 1 for image in images.images)
     return [images.images[images.labels == label][:, 0, 0, 0].tolist() for label in range(len(NUMBERS))]
 
@@ -57,24 +57,24 @@ def test_parts_order_and_names(root: Path) -> None:
     assert shades(source, "val") == [[50 * label + 5 * image for image in (3, 4)] for label in range(3)]
     assert shades(source, "test") == [[50 * label + 5 * image + 2 for image in (0, 1)] for label in range(3)]
     for split in ("train", "val", "test"):
-        images = source.load(split)
+        images = source.open(split)
         assert images.class_names == ("goldfish, Carassius auratus", "Egyptian cat", "crane")
         assert images.image_shape == (3, 64, 64)
     assert source.layout() == f"train/ and val/ of {root}; val/ is for testing"
 
 
 def test_the_folder_above_and_another_size(root: Path) -> None:
-    images = TinyImageNet(str(root.parent), image_size=32).load("test")
+    images = TinyImageNet(str(root.parent), image_size=32).open("test")
     assert images.image_shape == (3, 32, 32)
     assert images.name == "tiny-imagenet/test"
 
 
 def test_without_words_the_numbers_are_the_names(root: Path) -> None:
     (root / "words.txt").unlink()
-    assert TinyImageNet(str(root)).load("test").class_names == NUMBERS
+    assert TinyImageNet(str(root)).open("test").class_names == NUMBERS
     (root / "words.txt").write_text("n02124075\tcrane\nn03126707\tcrane\n")
     expected = ("n01443537", "crane (n02124075)", "crane (n03126707)")
-    assert TinyImageNet(str(root)).load("test").class_names == expected
+    assert TinyImageNet(str(root)).open("test").class_names == expected
 
 
 def test_broken_images_are_left_out_and_named(root: Path) -> None:
@@ -100,7 +100,7 @@ def test_verify(root: Path) -> None:
 
 def message_of(root: Path, split: str = "train", held: int = 0) -> str:
     with pytest.raises(UserError) as caught:
-        TinyImageNet(str(root), held).load(split)
+        TinyImageNet(str(root), held).open(split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -158,4 +158,4 @@ class TestBadInput:
             TinyImageNet(".", image_size=0)
 
     def test_pixels(self, root: Path) -> None:
-        assert np.array_equal(TinyImageNet(str(root)).load("test").images[0, :, 0, 0], [2, 2, 2])
+        assert np.array_equal(TinyImageNet(str(root)).open("test").images[0, :, 0, 0], [2, 2, 2])

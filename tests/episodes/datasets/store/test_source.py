@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from episodes.datasets.store import file as store_file
 from episodes.datasets.store import source as store
-from episodes.datasets.store.progress import show_progress
 from episodes.datasets.store.source import SplitContents, StoredSource, files_key, sorted_by_content
 from episodes.errors import UserError
 
@@ -62,7 +61,7 @@ def visible(folder: Path) -> list[str]:
 
 
 def test_first_use_decodes_and_the_next_one_maps(fake: Fake) -> None:
-    first, second = fake.load("train"), fake.load("train")
+    first, second = fake.open("train"), fake.open("train")
     assert fake.decoded == 1
     for images in (first, second):
         assert images.images.shape == (12, *SHAPE)
@@ -75,20 +74,20 @@ def test_first_use_decodes_and_the_next_one_maps(fake: Fake) -> None:
 
 
 def test_the_fingerprint_is_known_and_right(fake: Fake) -> None:
-    images = fake.load("train")
+    images = fake.open("train")
     assert "fingerprint" in vars(images)  # not computed
     assert images.fingerprint == replace(images, known_fingerprint="").fingerprint
 
 
 def test_the_order_in_which_images_come_does_not_matter(fake: Fake, tmp_path: Path) -> None:
     other = Fake(str(tmp_path), str(tmp_path / "other"), reverse=True)
-    assert other.load("train").fingerprint == fake.load("train").fingerprint
+    assert other.open("train").fingerprint == fake.open("train").fingerprint
 
 
 def test_a_reader_may_keep_the_order(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fake.store_file("train")
     monkeypatch.setattr(Fake, "keeps_order", True)
-    images = fake.load("train")
+    images = fake.open("train")
     for number in range(3):
         assert np.array_equal(images.images[images.labels == number], fake.read_class(number))
     assert fake.store_file("train") != path
@@ -103,14 +102,14 @@ def test_sorted_by_content_keeps_every_image() -> None:
 
 def test_fewer_images_than_promised_leave_no_gap(fake: Fake) -> None:
     fake.at_most = 1000
-    assert fake.load("train").images.shape == (12, *SHAPE)
-    assert fake.load("train").fingerprint == fake.load("train").fingerprint
+    assert fake.open("train").images.shape == (12, *SHAPE)
+    assert fake.open("train").fingerprint == fake.open("train").fingerprint
 
 
 def test_safetensors_reads_the_file(fake: Fake) -> None:
     from safetensors.torch import load_file
 
-    images = fake.load("train")
+    images = fake.open("train")
     read = load_file(fake.store_file("train"))
     assert torch.equal(read["images"], images.images)
     assert torch.equal(read["labels"], images.labels)
@@ -127,25 +126,25 @@ def test_a_store_may_be_larger_than_the_memory(tmp_path: Path) -> None:
 
 
 def test_writing_to_the_images_does_not_reach_the_file(fake: Fake) -> None:
-    images = fake.load("train").images
+    images = fake.open("train").images
     images.zero_()
-    assert fake.load("train").images.any()
+    assert fake.open("train").images.any()
 
 
 def test_a_changed_source_is_decoded_anew(fake: Fake) -> None:
-    fake.load("train")
+    fake.open("train")
     fake.key = "other"
-    fake.load("train")
-    fake.load("val")
+    fake.open("train")
+    fake.open("val")
     assert fake.decoded == 3
 
 
 @pytest.mark.parametrize("keep", [0, 5, 2000, -1])
 def test_a_store_that_is_cut_off_is_decoded_anew(fake: Fake, keep: int, caplog: pytest.LogCaptureFixture) -> None:
-    fake.load("train")
+    fake.open("train")
     path = fake.store_file("train")
     path.write_bytes(path.read_bytes()[:keep])
-    assert fake.load("train").images.shape == (12, *SHAPE)
+    assert fake.open("train").images.shape == (12, *SHAPE)
     assert fake.decoded == 2
     assert "decoding the images anew" in caplog.text
 
@@ -162,7 +161,7 @@ def test_a_disk_that_is_too_small_is_noticed_before(fake: Fake, monkeypatch: pyt
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage(10))
     with pytest.raises(UserError, match=r"fake/train: cannot keep 0\.00 GB .*cache.*0\.00 GB are free.*cache_dir"):
-        fake.load("train")
+        fake.open("train")
     assert visible(Path(str(fake.cache_dir))) == []
 
 
@@ -173,7 +172,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(fake: Fake, monkeypatch: pyt
 
     monkeypatch.setattr(store_file, "_header", full)
     with pytest.raises(UserError, match="the disk is full") as caught:
-        fake.load("train")
+        fake.open("train")
     assert "\n" not in str(caught.value)
     assert visible(Path(str(fake.cache_dir))) == []
 
@@ -181,7 +180,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(fake: Fake, monkeypatch: pyt
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot keep .*file/cache.*another folder"):
-        Fake(str(tmp_path), str(tmp_path / "file" / "cache")).load("train")
+        Fake(str(tmp_path), str(tmp_path / "file" / "cache")).open("train")
 
 
 @pytest.mark.parametrize(
@@ -207,13 +206,13 @@ def test_a_reader_that_fails_leaves_nothing_behind(
 
     monkeypatch.setattr(fake, "read_class", read_class)
     with pytest.raises(error, match=message):
-        fake.load("train")
+        fake.open("train")
     assert visible(Path(str(fake.cache_dir))) == []
 
 
 def test_a_split_that_there_is_not(fake: Fake) -> None:
     with pytest.raises(UserError, match="no split 'tset'; the splits are train, val, test"):
-        fake.load("tset")
+        fake.open("tset")
 
 
 def test_missing_says_what_to_do(fake: Fake, tmp_path: Path) -> None:
@@ -223,14 +222,14 @@ def test_missing_says_what_to_do(fake: Fake, tmp_path: Path) -> None:
 
 def test_names_of_data_sets_may_be_anything(fake: Fake) -> None:
     fake.name = "../" + "ü" * 300
-    assert fake.load("train").name.startswith("../ü")
+    assert fake.open("train").name.startswith("../ü")
     assert fake.store_file("train").parent == Path(str(fake.cache_dir))
 
 
 def test_processes_that_decode_at_once_do_no_harm(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path[:0] = sys.argv[1:2]; from test_source import Fake\n"
-        "fake = Fake('x', sys.argv[2]); print(fake.load('train').fingerprint, fake.decoded)"
+        "fake = Fake('x', sys.argv[2]); print(fake.open('train').fingerprint, fake.decoded)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "cache")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -259,14 +258,3 @@ class TestFilesKey:
     def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"cannot read .*gone"):
             files_key(tmp_path, [tmp_path / "gone"])
-
-
-def test_progress_is_silent_when_short_and_speaks_when_long(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = iter([0.0, 1.0, 11.0, 12.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(now))
-    with show_progress("decoding", 100) as advance:
-        for _ in range(3):
-            advance(20)
-    assert capsys.readouterr() == ("", "decoding: 40 of 100, about 16 s left\n")

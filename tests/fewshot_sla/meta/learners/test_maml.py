@@ -178,7 +178,7 @@ def test_state_dict_and_deep_copy_carry_everything() -> None:
 def test_learns_a_toy_problem_and_is_evaluated_on_images(objective: Plain | SLA) -> None:
     torch.manual_seed(0)
     data = TinyImages(classes=6, per_class=8)
-    train = data.load("train")
+    train = data.open("train")
     source = EpisodeSource(train, EpisodeSpec(WAYS, 1, 3), 0, Normalization.of(train))
     model = MAML(Conv4(1, channels=8), WAYS * objective.transformations.m, SIZE, adaptation_steps=3)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
@@ -200,7 +200,7 @@ def test_ways_that_do_not_fit_are_said_with_the_remedy() -> None:
     model = learner()
     with pytest.raises(UserError, match=r"have 12 ways .* has 3 outputs: set learner ways to 12"):
         model(episodes()._replace(ways=12))
-    images = TinyImages().load("val")
+    images = TinyImages().open("val")
     source = EpisodeSource(images, EpisodeSpec(WAYS, 1, 2), 0, Normalization.of(images))
     with pytest.raises(UserError, match="set learner ways to 12"):
         evaluate(model.float(), SLA(Rotation()), source, range(1))

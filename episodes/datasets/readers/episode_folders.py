@@ -1,4 +1,4 @@
-"""One's own images: folders divided into train, val and test, or one folder a class and a split file."""
+"""One's own images for episodes: folders divided into train, val and test, or one folder a class and a split file."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from episodes.datasets.layouts.split_file import ALIASES, NAMES, read_split_file
 from episodes.datasets.store.source import SPLITS, SplitContents, StoredSource, files_key
-from episodes.errors import UserError
+from episodes.errors import UserError, some
 from episodes.images.reading import Mode, list_class_folders, list_folder, read_images
-
-_SOME = 5  # names in a message
 
 
 class _Found(NamedTuple):
@@ -24,8 +22,10 @@ class _Found(NamedTuple):
     notes: list[str]
 
 
-class ImageFolders(StoredSource):
-    """One's own images, in ``train/CLASS/*``, ``val/CLASS/*``, ``test/CLASS/*``, or in ``CLASS/*`` with a split file.
+class EpisodeFolders(StoredSource):
+    """One's own images for episodes, in ``train/CLASS/*``, ``val/CLASS/*``, ``test/CLASS/*``; each class in one split.
+
+    Or in ``CLASS/*``, with a split file that says which class belongs to which split.
 
     Any format that Pillow reads, any size, grey or colour. Images are turned upright as their EXIF data say, and the
     middle square is resized to ``image_size`` (the shorter side is resized, then the centre cut out); transparent parts
@@ -60,7 +60,7 @@ class ImageFolders(StoredSource):
     ) -> None:
         super().__init__(root, cache_dir)
         if image_size < 1:
-            raise UserError(f"image folders: image_size must be 1 or more, not {image_size}")
+            raise UserError(f"episode folders: image_size must be 1 or more, not {image_size}")
         self.name = self.root.absolute().name or self.name
         self.image_size = image_size
         self.grey = grey
@@ -115,9 +115,9 @@ class ImageFolders(StoredSource):
         pixels, broken = read_images(images, self.image_size, mode)
         notes += [f"left out {error}" for error in broken]
         if others:
-            notes.append(f"left out {_some([str(other) for other in others])}: not a format that Pillow reads")
+            notes.append(f"left out {some(others)}: not a format that Pillow reads")
         if not len(pixels):
-            why = f"; {broken[0]}" if broken else f"; there is only {_some([o.name for o in others])}" if others else ""
+            why = f"; {broken[0]}" if broken else f"; there is only {some(o.name for o in others)}" if others else ""
             raise UserError(f"{self.name}: no image that can be read directly in {folder}{why}")
         return pixels
 
@@ -164,14 +164,8 @@ def _divided_by_file(root: Path, path: Path) -> _Found:
     splits, there = read_split_file(path), list_class_folders(root)
     missing = [name for name in splits if name not in there]
     if missing:
-        raise UserError(f"{path} names classes that have no folder in {root}: {_some(missing)}")
+        raise UserError(f"{path} names classes that have no folder in {root}: {some(missing)}")
     folders = {split: {name: there[name] for name in sorted(splits) if splits[name] == split} for split in SPLITS}
     unnamed = [name for name in there if name not in splits]
-    notes = [f"left out folders that {path.name} does not name: {_some(unnamed)}"] if unnamed else []
+    notes = [f"left out folders that {path.name} does not name: {some(unnamed)}"] if unnamed else []
     return _Found(f"a folder a class in {root}, divided by {path}", folders, notes)
-
-
-def _some(names: list[str]) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
-    return ", ".join(names[:_SOME]) + more

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from episodes.datasets import ImageFolders
+from episodes.datasets import EpisodeFolders
 from episodes.datasets.layouts.split_file import read_split_file
 from episodes.errors import UserError
 
@@ -46,10 +46,10 @@ def flat(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("grey", "channels"), [(False, 3), (True, 1)])
 def test_divided_folders(divided: Path, grey: bool, channels: int) -> None:
-    source = ImageFolders(str(divided), image_size=16, grey=grey)
+    source = EpisodeFolders(str(divided), image_size=16, grey=grey)
     assert source.layout() == f"a folder a class in test/, train/, val/ of {divided}"
     for split, names in CLASSES.items():
-        images = source.load(split)
+        images = source.open(split)
         assert images.name == f"birds/{split}"
         assert images.class_names == names
         assert images.class_counts.tolist() == [3] * len(names)
@@ -70,19 +70,19 @@ SPLIT_FILES = {
 def test_a_split_file_gives_the_same_as_divided_folders(divided: Path, flat: Path, name: str) -> None:
     (flat / name).write_text(SPLIT_FILES[name], encoding="utf-8")
     for split in CLASSES:
-        one = ImageFolders(str(flat), image_size=16).load(split)
-        assert one.fingerprint == ImageFolders(str(divided), image_size=16).load(split).fingerprint
+        one = EpisodeFolders(str(flat), image_size=16).open(split)
+        assert one.fingerprint == EpisodeFolders(str(divided), image_size=16).open(split).fingerprint
 
 
 def test_a_split_file_elsewhere_wins(flat: Path, tmp_path: Path) -> None:
     (flat / "splits.csv").write_text("rubbish")
     (tmp_path / "mine.csv").write_text("cat,test\n")
-    source = ImageFolders(str(flat), image_size=16, split_file=str(tmp_path / "mine.csv"))
-    assert source.load("test").class_names == ("cat",)
+    source = EpisodeFolders(str(flat), image_size=16, split_file=str(tmp_path / "mine.csv"))
+    assert source.open("test").class_names == ("cat",)
     assert source.available_splits() == ("test",)
     assert "left out folders that mine.csv does not name: cow, dog" in source.stored("test").notes[0]
     with pytest.raises(UserError, match="has no class for train"):
-        source.load("train")
+        source.open("train")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_split_file_elsewhere_wins(flat: Path, tmp_path: Path) -> None:
 def test_split_files_that_are_wrong(flat: Path, name: str, content: str, message: str) -> None:
     (flat / name).write_text(content, encoding="latin-1")
     with pytest.raises(UserError, match=message) as caught:
-        ImageFolders(str(flat)).load("train")
+        EpisodeFolders(str(flat)).open("train")
     assert "\n" not in str(caught.value)
 
 
@@ -115,11 +115,11 @@ def test_spaces_in_names_of_classes(tmp_path: Path) -> None:
 
 
 def test_a_change_is_noticed(divided: Path) -> None:
-    before = ImageFolders(str(divided), image_size=16).load("train")
+    before = EpisodeFolders(str(divided), image_size=16).open("train")
     fill(divided / "train" / "newt", 99, kind="jpg")
-    after = ImageFolders(str(divided), image_size=16).load("train")
+    after = EpisodeFolders(str(divided), image_size=16).open("train")
     assert (len(before), len(after)) == (9, 12)
-    assert ImageFolders(str(divided), image_size=8).load("train").image_shape == (3, 8, 8)
+    assert EpisodeFolders(str(divided), image_size=8).open("train").image_shape == (3, 8, 8)
 
 
 def test_broken_files_are_left_out_counted_and_named(divided: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,8 +127,8 @@ def test_broken_files_are_left_out_counted_and_named(divided: Path, caplog: pyte
         (divided / "train" / "cat" / f"x{number}.jpg").write_bytes(b"<html>")
     (divided / "train" / "cat" / "photo.heic").write_bytes(b"")
     (divided / "train" / "cat" / ".DS_Store").write_bytes(b"")
-    source = ImageFolders(str(divided), image_size=16)
-    assert source.load("train").class_counts.tolist() == [3, 3, 3]
+    source = EpisodeFolders(str(divided), image_size=16)
+    assert source.open("train").class_counts.tolist() == [3, 3, 3]
     assert "birds/train: 6 remark(s), first: left out" in caplog.text
     assert f"{divided / 'train' / 'cat' / 'x0.jpg'}: not an image that Pillow can read" in caplog.text
     assert any("photo.heic: not a format" in note for note in source.stored("train").notes)
@@ -137,28 +137,28 @@ def test_broken_files_are_left_out_counted_and_named(divided: Path, caplog: pyte
 def test_a_class_without_an_image(divided: Path) -> None:
     (divided / "test" / "unicorn").mkdir()
     with pytest.raises(UserError, match=r"birds: no image that can be read directly in .*test/unicorn"):
-        ImageFolders(str(divided)).load("test")
+        EpisodeFolders(str(divided)).open("test")
     (divided / "test" / "unicorn" / "a.heic").write_bytes(b"")
     with pytest.raises(UserError, match=r"there is only a\.heic"):
-        ImageFolders(str(divided)).load("test")
+        EpisodeFolders(str(divided)).open("test")
     (divided / "test" / "unicorn" / "a.jpg").write_bytes(b"")
     with pytest.raises(UserError, match=r"a\.jpg: not an image"):
-        ImageFolders(str(divided)).load("test")
-    assert len(ImageFolders(str(divided)).load("val")) == 6
+        EpisodeFolders(str(divided)).open("test")
+    assert len(EpisodeFolders(str(divided)).open("val")) == 6
 
 
 def test_a_class_in_two_splits(divided: Path) -> None:
     fill(divided / "test" / "cat", 98)
     with pytest.raises(UserError, match="class 'cat' is both in test/ and in train/"):
-        ImageFolders(str(divided)).load("train")
+        EpisodeFolders(str(divided)).open("train")
 
 
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     fill(tmp_path / "birds" / "train" / "cat", 0)
-    source = ImageFolders(str(tmp_path / "birds"))
+    source = EpisodeFolders(str(tmp_path / "birds"))
     assert source.available_splits() == ("train",)
     with pytest.raises(UserError, match=r"has no class for test\. Put your images"):
-        source.load("test")
+        source.open("test")
 
 
 @pytest.mark.parametrize("content", ["nothing", "file", "empty", "flat"])
@@ -167,24 +167,24 @@ def test_a_root_that_is_wrong(flat: Path, content: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"Put your images into train/CLASS/"):
-        ImageFolders(str(root)).load("train")
+        EpisodeFolders(str(root)).open("train")
 
 
 def test_sizes_are_checked() -> None:
     with pytest.raises(UserError, match="image_size must be 1 or more, not 0"):
-        ImageFolders(".", image_size=0)
+        EpisodeFolders(".", image_size=0)
 
 
 def test_links_in_a_circle_are_not_followed(divided: Path) -> None:
     (divided / "train" / "cat" / "up").symlink_to(divided)
-    assert len(ImageFolders(str(divided), image_size=16).load("train")) == 9
+    assert len(EpisodeFolders(str(divided), image_size=16).open("train")) == 9
 
 
 def test_images_are_those_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "a" / "train" / "x").mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a" / "train" / "x" / "1.bmp")
-    images = ImageFolders(str(tmp_path / "a"), image_size=16).load("train").images
+    images = EpisodeFolders(str(tmp_path / "a"), image_size=16).open("train").images
     assert torch.equal(images[0], torch.from_numpy(pixels).permute(2, 0, 1))
 
 
@@ -199,6 +199,6 @@ def test_photographs_of_several_classes(real_data: Path, tmp_path: Path) -> None
         folder.mkdir(parents=True)
         for path in paths:
             (folder / path.name).symlink_to(path)
-    images = ImageFolders(str(tmp_path / "photos"), image_size=42).load("train")
+    images = EpisodeFolders(str(tmp_path / "photos"), image_size=42).open("train")
     assert images.images.shape == (12, 3, 42, 42)
     assert images.images.float().std() > 30

@@ -1,17 +1,18 @@
-"""The same three calls lead from a split to its batches, whether it is in memory or in files."""
+"""Images in memory and images in files answer the same calls."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 
-from episodes.batches.opening import normalization_of, open_batches, placed
 from episodes.batches.source import BatchSource
 from episodes.batches.streamed import StreamedBatches
-from episodes.datasets.base import DataSource
+from episodes.datasets.base import DataSource, load_split, open_split
 from episodes.datasets.readers.streamed_folders import StreamedFolders
+from episodes.errors import UserError
 from episodes.images.augmentation import CropFlipJitter
-from episodes.images.labelled import LabelledImages
+from episodes.images.base import Images
 from tests.episodes.images.photographs import write_photographs
 from tests.tiny import TinyImages
 
@@ -23,35 +24,46 @@ def test_from_a_source_to_batches(streamed: bool, tmp_path: Path) -> None:
     source: DataSource = TinyImages(channels=3, height=20, width=20)
     if streamed:
         source = StreamedFolders(str(write_photographs(tmp_path / "zoo")), image_size=20, workers=0)
-    images = source.open("train")
+    images = open_split(source, "train")
     assert images.name == f"{source.name}/train"
     assert images.image_shape == (3, 20, 20)
     assert images.class_counts.sum() == len(images)
-    there = placed(images, CPU)
+    assert images.fingerprint_is_of_content is not streamed
+    there = images.on(CPU)
+    assert there.target == CPU
     assert there.fingerprint == images.fingerprint
     augmentation = CropFlipJitter(padding=1)
-    with open_batches(there, 7, 3, normalization_of(images), augmentation, stride=2) as batches:
+    with closing(there.batches(7, 3, images.normalization(), augmentation, stride=2)) as batches:
         assert isinstance(batches, StreamedBatches if streamed else BatchSource)
         assert batches.images.image_shape == images.image_shape
         assert batches.augmentation is augmentation
         assert batches.sampler.seed == 3
-        assert batches.batches_per_epoch == len(images) / 7
         for number in (1, 3):
             pixels, labels = batches.batch(number)
             assert pixels.shape == (7, 3, 20, 20)
             assert torch.equal(labels, images.labels[batches.sampler[number]])
-    if streamed:
-        assert batches.stride == 2
+        if isinstance(batches, StreamedBatches):
+            assert batches.stride == 2
 
 
-def test_a_source_in_memory_opens_what_it_loads_under_its_own_name() -> None:
+def test_results_go_by_the_name_of_the_source() -> None:
     class Misnamed(TinyImages):
         name = "pets"
 
-    images = Misnamed().open("val")
-    assert isinstance(images, LabelledImages)
-    assert images.name == "pets/val"
-    assert images.fingerprint == TinyImages().load("val").fingerprint
+    source, own = Misnamed(), TinyImages().open("val")
+    assert own.name == "tiny/val"
+    for images in (open_split(source, "val"), load_split(source, "val")):
+        assert images.name == "pets/val"
+        assert images.fingerprint == own.fingerprint
+
+
+def test_what_is_no_images_is_refused() -> None:
+    class Odd(TinyImages):
+        def open(self, split: str) -> Images:  # type: ignore[override]
+            return super().open(split).images  # type: ignore[return-value]
+
+    with pytest.raises(UserError, match=r"^Odd.open must give LabelledImages or ImageFiles, not Tensor$"):
+        open_split(Odd(), "val")
 
 
 def test_a_known_fingerprint_is_not_computed_again(tmp_path: Path) -> None:
@@ -59,5 +71,7 @@ def test_a_known_fingerprint_is_not_computed_again(tmp_path: Path) -> None:
     images = StreamedFolders(str(root)).open("val")
     fingerprint = images.fingerprint
     (root / "val" / "ant" / "0.png").unlink()
-    assert placed(images, torch.device("meta")).fingerprint == fingerprint
-    assert placed(images, torch.device("meta")).target == torch.device("meta")
+    there = images.on(torch.device("meta")).named("zoo/test")
+    assert there.fingerprint == fingerprint
+    assert there.target == torch.device("meta")
+    assert (images.name, there.name) == ("zoo/val", "zoo/test")

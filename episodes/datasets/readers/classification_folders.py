@@ -13,12 +13,11 @@ from episodes.datasets.layouts.split_file import ALIASES
 from episodes.datasets.readers.content_division import Division, divide_files
 from episodes.datasets.readers.held_out import no_val
 from episodes.datasets.store.source import SPLITS, SplitContents, StoredSource, files_key
-from episodes.errors import UserError
+from episodes.errors import UserError, some
 from episodes.images.reading import Mode, list_class_folders, list_folder, read_images
 
 WHOLE = "all"  # the part, if nothing is divided yet
 _VAL_OF_WHOLE, _VAL_OF_TRAIN = 0.2, 0.1
-_SOME = 5  # names in a message
 
 Folders = Mapping[str, Path]  # class -> its folder
 
@@ -31,7 +30,7 @@ class _Found(NamedTuple):
     notes: list[str]
 
 
-class ClassFolders(StoredSource):
+class ClassificationFolders(StoredSource):
     """One's own images for classification, in ``CLASS/*`` or in ``train/CLASS/*``, ``test/CLASS/*``, ``val/CLASS/*``.
 
     With ``CLASS/*`` alone the images of every class are divided: a fifth for the test, a fifth for validation, the
@@ -77,12 +76,12 @@ class ClassFolders(StoredSource):
     ) -> None:
         super().__init__(root, cache_dir)
         if image_size < 1:
-            raise UserError(f"class folders: image_size must be 1 or more, not {image_size}")
+            raise UserError(f"classification folders: image_size must be 1 or more, not {image_size}")
         val = _VAL_OF_WHOLE if val_share is None else val_share
         if not (0 <= val < 1 and 0 < test_share < 1 and val + test_share < 1):
             raise UserError(
-                f"class folders: val_share ({val}) must be 0 or more, test_share ({test_share}) more than 0, and both "
-                "together less than 1"
+                f"classification folders: val_share ({val}) must be 0 or more, test_share ({test_share}) more than 0, "
+                "and both together less than 1"
             )
         self.name = self.root.absolute().name or self.name
         self.image_size = image_size
@@ -153,7 +152,7 @@ class ClassFolders(StoredSource):
         unreadable += [str(error) for error in broken]
         notes += [f"left out {why}" for why in unreadable]
         if others:
-            notes.append(f"left out {_some([str(other) for other in others])}: not a format that Pillow reads")
+            notes.append(f"left out {some(others)}: not a format that Pillow reads")
         if not len(pixels):
             why = f"; {unreadable[0]}" if unreadable else ""
             raise UserError(f"{self.name}: no image that can be read directly in {folder}{why}")
@@ -221,7 +220,7 @@ def _look(root: Path) -> _Found:
     parts = {split: list_class_folders(places[split]) for split in SPLITS if split in places}
     _refuse_different_classes(root, parts)
     beside = [folder for folder in there.values() if folder not in places.values() and list_folder(folder).images]
-    notes = [f"left out {_some([str(folder) for folder in beside])}, beside train/ and test/"] if beside else []
+    notes = [f"left out {some(beside)}, beside train/ and test/"] if beside else []
     return _Found(
         f"a folder a class in {', '.join(f'{places[split].name}/' for split in parts)} of {root}", parts, notes
     )
@@ -236,9 +235,3 @@ def _refuse_different_classes(root: Path, parts: Mapping[str, Folders]) -> None:
             raise UserError(
                 f"{root}: class {name!r} is in {there}/ and not in {lacking[0]}/; all splits must have the same classes"
             )
-
-
-def _some(names: list[str]) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
-    return ", ".join(names[:_SOME]) + more
