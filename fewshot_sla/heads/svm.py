@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.heads.base import Head, add_scale, one_hot
+from fewshot_sla.heads.base import ScaledHead, one_hot
 from fewshot_sla.solvers.solution import Solution
 from fewshot_sla.solvers.svm.crammer_singer import crammer_singer
 from fewshot_sla.solvers.svm.dense import crammer_singer_dense
@@ -50,18 +50,16 @@ def svm_logits(
     return (query @ support.mT.to(query.dtype)) @ alpha.to(query.dtype)
 
 
-class SVMHead(Head):
+class SVMHead(ScaledHead):
     """MetaOptNet-SVM, the support vector machine head.
 
     Args:
         C: price of a margin violation, upper bound of the dual variables.
         kernel_regularization: added to the diagonal of the support rows' inner products; 1 in MetaOptNet's code.
         solver: "structured" (fewshot_sla.solvers.svm), or "qpth" for the dense QP, hundreds of times slower.
-        scale: factor of the logits at the start.
+        scale: factor of the logits at the start; a calibrated start replaces it.
         learn_scale: whether training changes it.
     """
-
-    scale: Tensor
 
     def __init__(
         self,
@@ -71,7 +69,7 @@ class SVMHead(Head):
         scale: float = 1.0,
         learn_scale: bool = True,
     ):
-        super().__init__()
+        super().__init__(scale, learn_scale)
         if not 0 < C < float("inf"):
             raise UserError(f"SVMHead: C must be positive and finite, got {C}")
         if not 0 <= kernel_regularization < float("inf"):
@@ -81,12 +79,10 @@ class SVMHead(Head):
         self.C = C
         self.kernel_regularization = kernel_regularization
         self.solver = solver
-        add_scale(self, scale, learn_scale)
 
-    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """``scale * svm_logits(...)``."""
-        logits = svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization, self.solver)
-        return self.scale * logits
+    def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """:func:`svm_logits`."""
+        return svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization, self.solver)
 
     def extra_repr(self) -> str:
         """What ``print(head)`` shows."""
