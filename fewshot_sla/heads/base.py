@@ -124,8 +124,8 @@ def one_hot(
     ways: int,
     dtype: torch.dtype,
 ) -> Tensor:  # [T, S, ways]
-    """Indicator of each row's class; on a GPU nothing is read back, which torch's own function does."""
-    return (labels.unsqueeze(-1) == torch.arange(ways, device=labels.device)).to(dtype)
+    """Indicator of each row's class."""
+    return nn.functional.one_hot(labels, ways).to(dtype)
 
 
 def check_support_labels(

@@ -5,7 +5,6 @@ number of ways. Where they hardly differ, softmax gives every class the same pro
 features is small; where they differ by much, it is that of a few wrong answers. What starts mean: docs/calibration.md.
 """
 
-import torch
 from torch import Tensor
 
 from episodes.errors import UserError
@@ -21,10 +20,12 @@ def logit_spread(
 
         spread = mean over t, r of sqrt(mean over w of (l_trw - mean over w of l_trw)^2)
 
+    >>> import torch
     >>> logit_spread(torch.tensor([[[1.0, 3.0], [5.0, 5.0]]]))
     tensor(0.5000, dtype=torch.float64)
     """
-    return logits.detach().double().std(dim=-1, correction=0).mean()
+    values = logits.detach().double()
+    return (values - values.mean(dim=-1, keepdim=True)).square().mean(dim=-1).sqrt().mean()
 
 
 def calibrated_scale(
