@@ -6,6 +6,10 @@ from torch import Tensor, nn
 
 from episodes.episode import EpisodeBatch
 
+CALIBRATION_EPISODES = 4
+"""Episodes that a start is calibrated on, whatever the number of processes. One would do: the scales that single
+episodes give differ by some ten percent."""
+
 
 class MetaLearner(nn.Module, ABC):
     """Maps T episodes to query logits [T, R, W]; W is ``episodes.ways``, N or N*M, and the learner need not know which.
@@ -51,6 +55,6 @@ class MetaLearner(nn.Module, ABC):
     ) -> None:
         """Prepare for training on episodes such as these, the first ones; nothing, unless overridden.
 
-        Called at most once, before the first step of a new training. Must be a function of the weights and the
-        episodes, with as many episodes whatever the number of processes.
+        Called at most once, before the first step of a new training, with CALIBRATION_EPISODES episodes. The outcome
+        must be a function of the weights and the episodes alone, so that it is the same in each of several processes.
         """

@@ -34,12 +34,12 @@ class MAML(MetaLearner):
     algorithm 2; ``first_order`` is its section 5.2.
 
     Args:
-        backbone: Embeds images [B, C, H, W] as features [B, D].
-        ways: Classes of an episode: N, or N times the number of transformations when trained with label augmentation.
-        image_size: Height and width of the images in pixels; with the backbone they fix the size of the classifier.
-        adaptation_steps: Steps of gradient descent on the support, at least 1.
-        adaptation_lr: Learning rate of these steps, positive.
-        first_order: Leave the second derivatives out of the gradient: much faster, a little less accurate.
+        backbone: embeds images [B, C, H, W] as features [B, D].
+        ways: classes of an episode: N, or N times the number of transformations when trained with label augmentation.
+        image_size: height and width of the images in pixels; with the backbone they fix the size of the classifier.
+        adaptation_steps: steps of gradient descent on the support, at least 1.
+        adaptation_lr: learning rate of these steps, positive.
+        first_order: leave the second derivatives out of the gradient: much faster, a little less accurate.
 
     Raises:
         UserError: if a number is out of range, or learn2learn is not installed.
