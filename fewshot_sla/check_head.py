@@ -1,49 +1,73 @@
-"""Check a head of one's own: ``python -m fewshot_sla.check_head package.module.MyHead``."""
+"""Check a head of one's own: ``python -m fewshot_sla.check_head package.module.MyHead --head.temperature 3``."""
 
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from fewshot_sla.heads.conformance import CheckResult
+from episodes.errors import UserError
+from fewshot_sla.cli import configuration
+from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.heads.base import Head
+from fewshot_sla.heads.conformance import CheckResult, run_checks
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if every check passed, 1 if one failed, 2 if the head cannot be made."""
-    options = _parser().parse_args(arguments)
-    # Imported now, so that --help does not wait for torch.
-    from episodes.errors import UserError
-    from fewshot_sla.heads.class_path import head_factory
-    from fewshot_sla.heads.conformance import run_checks
-
-    working_directory = str(Path.cwd())
-    if working_directory not in sys.path:
-        sys.path.insert(0, working_directory)
-    try:
-        make_head = head_factory(options.class_path, options.init_args)
-        results = run_checks(make_head, options.device)
-    except UserError as error:
-        sys.stderr.write(f"check_head: {error}\n")
-        return 2
-    _show(options.class_path, results)
-    return 0 if all(result.passed for result in results) else 1
+FAILED = 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fewshot_sla.check_head",
-        description="Check that a head keeps the contract of fewshot_sla.heads.Head: permuted labels and rows, "
-        "independent queries and episodes, uneven shots, gradients, precision.",
+@dataclass
+class CheckHead:
+    """What to check, and where.
+
+    Args:
+        head: the class, as package.module.MyHead; --head.NAME gives an argument of its constructor.
+        device: where to run.
+    """
+
+    head: Head
+    device: str = "cpu"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run every check on a head of its own; 0 if all passed, 1 if one failed.
+
+    Raises:
+        UserError: if the head cannot be made, or there is no such device.
+    """
+    parser = configuration.build_parser(
+        "python -m fewshot_sla.check_head",
+        "Check that a head keeps the contract of fewshot_sla.heads.Head: permuted labels and rows, independent queries "
+        "and episodes, uneven shots, gradients, precision. The head may also be given without --head, as first word.",
+        CheckHead,
+        config_option=False,
     )
-    parser.add_argument("class_path", help="dotted path of the class, for instance examples.my_head.CosineHead")
-    parser.add_argument("--init_args", default="{}", help="JSON object of constructor arguments, e.g. '{\"scale\": 2}'")
-    parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
-    return parser
+    first_is_head = bool(arguments) and not arguments[0].startswith("-")
+    with _in_one_line("cannot import the head"):
+        options = configuration.parse(
+            parser, [f"--head={arguments[0]}", *arguments[1:]] if first_is_head else arguments
+        )
+
+    def make_head() -> Head:
+        with _in_one_line(f"cannot construct {options.head.class_path}"):
+            return configuration.instantiate(parser, options, CheckHead).head
+
+    make_head()  # say now that it cannot be made, not as a failure of each check
+    results = run_checks(make_head, options.device)
+    _show(options.head.class_path, results)
+    return OK if all(result.passed for result in results) else FAILED
 
 
-def _show(class_path: str, results: "list[CheckResult]") -> None:
+@contextmanager
+def _in_one_line(problem: str) -> Iterator[None]:
+    """Whatever a stranger's module or constructor raises is the user's to mend, and said as such."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{problem}: {type(error).__name__}: {error}") from error
+
+
+def _show(class_path: str, results: list[CheckResult]) -> None:
     passed = sum(result.passed for result in results)
     title = f"{class_path}: {passed} of {len(results)} checks passed"
     if not sys.stdout.isatty():
@@ -62,4 +86,4 @@ def _show(class_path: str, results: "list[CheckResult]") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_door(main))

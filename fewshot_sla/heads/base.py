@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from fewshot_sla.heads.calibration import SPREAD, calibrated_scale
 
 
 class Head(nn.Module, ABC):
@@ -19,47 +20,103 @@ class Head(nn.Module, ABC):
 
     Whatever precision the backbone runs in, a head computes in float32 or float64 with autocast off: half-precision
     features are converted to float32 on the way in.
+
+    Shapes and dtypes are checked in every call. The values of labels are checked where they lie on the CPU; on a GPU
+    that would make the host wait in each training step, so labels that come from outside are checked once, by
+    :func:`check_support_labels`, before they are moved there. Episodes of :mod:`episodes` are right by construction.
     """
 
     def forward(
         self,
         support: Tensor,  # [T, S, D] float
-        support_labels: Tensor,  # [T, S] int64, 0..ways-1
+        support_labels: Tensor,  # [T, S] int64, 0..ways-1, every class in every episode
         query: Tensor,  # [T, R, D] float
         ways: int,  # W, classes to tell apart: N, or N*M after label augmentation
     ) -> Tensor:  # [T, R, W] float32 (float64 if the features are)
         """Logits of every query for every class.
 
         Raises:
-            UserError: if the shapes do not fit together, or a class has no support row.
+            UserError: if the shapes do not fit together, or labels on the CPU are no episode's (see
+                :func:`check_support_labels`).
         """
-        check_head_inputs(support, support_labels, query, ways)
-        dtype = torch.promote_types(torch.promote_types(support.dtype, query.dtype), torch.float32)
+        support, support_labels, query = _accepted(support, support_labels, query, ways)
         with torch.autocast(support.device.type, enabled=False):
-            return self.logits(support.to(dtype), support_labels.long(), query.to(dtype), ways)
+            return self.logits(support, support_labels, query, ways)
 
     @abstractmethod
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """The head itself; shapes as in :meth:`forward`, already checked; float32 or float64."""
+
+    def calibrate(
+        self,
+        support: Tensor,  # [T, S, D] float
+        support_labels: Tensor,  # [T, S] int64, 0..ways-1
+        query: Tensor,  # [T, R, D] float
+        ways: int,
+        spread: float = SPREAD,
+    ) -> None:
+        """Prepare for training on features such as these, those of an untrained backbone; nothing, unless overridden.
+
+        Called at most once, before the first step of a new training.
+        """
 
     def __call__(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """Same as :meth:`forward` (written out so that type checkers know the signature)."""
         return super().__call__(support, support_labels, query, ways)
 
 
-def add_scale(module: nn.Module, scale: float, learn: bool) -> None:
-    """Give a head `scale`, the factor of its logits: a parameter if it is learned, else a buffer.
+class ScaledHead(Head):
+    """A head whose logits are ``scale * scores``; training on a calibrated start chooses the first scale.
+
+    Derive from it and give :meth:`scores`.
+
+    Args:
+        scale: factor of the logits at the start, positive; a calibrated start replaces it.
+        learn_scale: whether training changes it.
 
     Raises:
         UserError: if the scale is not positive (logits would be void or turned around).
     """
-    if not 0 < scale < float("inf"):
-        raise UserError(f"{type(module).__name__}: scale must be positive and finite, got {scale}")
-    value = torch.tensor(float(scale))
-    if learn:
-        module.register_parameter("scale", nn.Parameter(value))
-    else:
-        module.register_buffer("scale", value)
+
+    scale: Tensor  # [] float32; a parameter if it is learned, else a buffer
+
+    def __init__(self, scale: float = 1.0, learn_scale: bool = True) -> None:
+        super().__init__()
+        if not 0 < scale < float("inf"):
+            raise UserError(f"{type(self).__name__}: scale must be positive and finite, got {scale}")
+        value = torch.tensor(float(scale))
+        if learn_scale:
+            self.register_parameter("scale", nn.Parameter(value))
+        else:
+            self.register_buffer("scale", value)
+
+    @abstractmethod
+    def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """The logits at scale 1; shapes and dtypes as in :meth:`Head.logits`."""
+
+    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """``scale * scores``."""
+        return self.scale * self.scores(support, support_labels, query, ways)
+
+    @torch.no_grad()
+    def calibrate(
+        self,
+        support: Tensor,  # [T, S, D] float
+        support_labels: Tensor,  # [T, S] int64, 0..ways-1
+        query: Tensor,  # [T, R, D] float
+        ways: int,
+        spread: float = SPREAD,
+    ) -> None:
+        """Set ``scale`` so that these queries' logits have this spread, whatever it was.
+
+        Raises:
+            UserError: if shapes do not fit together, or the scores are not finite.
+            SolverError: if the head cannot be fitted.
+        """
+        support, support_labels, query = _accepted(support, support_labels, query, ways)
+        with torch.autocast(support.device.type, enabled=False):
+            scores = self.scores(support, support_labels, query, ways)
+        self.scale.fill_(calibrated_scale(scores, spread))
 
 
 def one_hot(
@@ -71,8 +128,37 @@ def one_hot(
     return nn.functional.one_hot(labels, ways).to(dtype)
 
 
-def check_head_inputs(support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> None:
-    """Raise UserError unless shapes fit and every class of every episode has at least one support row."""
+def check_support_labels(
+    labels: Tensor,  # [T, S] integers
+    ways: int,
+) -> None:
+    """Raise UserError unless all labels are 0..ways-1 and every class of every episode has a row.
+
+    Call it on labels from outside before they go to a GPU; on a GPU it waits for the result.
+    """
+    low, high = (int(value) for value in torch.aminmax(labels))
+    if low < 0 or high >= ways:
+        raise UserError(f"support_labels must be 0..{ways - 1} (ways={ways}), they reach from {low} to {high}")
+    present = torch.zeros(labels.shape[0], ways, dtype=torch.bool, device=labels.device)
+    present.scatter_(1, labels.long(), True)
+    if not bool(present.all()):
+        episode, label = (int(value) for value in (~present).nonzero()[0])
+        raise UserError(f"episode {episode} has no support row of class {label} (ways={ways})")
+
+
+def _accepted(
+    support: Tensor, support_labels: Tensor, query: Tensor, ways: int
+) -> tuple[Tensor, Tensor, Tensor]:  # the same, features in float32 or better, labels in int64
+    """What a head computes on; UserError if it does not fit together."""
+    _check_shapes(support, support_labels, query)
+    if support_labels.device.type == "cpu":
+        check_support_labels(support_labels, ways)
+    dtype = torch.promote_types(torch.promote_types(support.dtype, query.dtype), torch.float32)
+    return support.to(dtype), support_labels.long(), query.to(dtype)
+
+
+def _check_shapes(support: Tensor, support_labels: Tensor, query: Tensor) -> None:
+    """Raise UserError unless shapes and dtypes fit together; looks at no value."""
     if support.ndim != 3 or query.ndim != 3 or support_labels.shape != support.shape[:2]:
         raise UserError(
             "a head takes support [T, S, D], support_labels [T, S] and query [T, R, D], "
@@ -87,11 +173,3 @@ def check_head_inputs(support: Tensor, support_labels: Tensor, query: Tensor, wa
         raise UserError(f"support_labels must be integers, they are {support_labels.dtype}")
     if support_labels.numel() == 0:
         raise UserError("an episode needs support rows, got none")
-    low, high = (int(value) for value in torch.aminmax(support_labels))
-    if low < 0 or high >= ways:
-        raise UserError(f"support_labels must be 0..{ways - 1} (ways={ways}), they reach from {low} to {high}")
-    present = torch.zeros(support.shape[0], ways, dtype=torch.bool, device=support.device)
-    present.scatter_(1, support_labels.long(), True)
-    if not bool(present.all()):
-        episode, label = (int(value) for value in (~present).nonzero()[0])
-        raise UserError(f"episode {episode} has no support row of class {label} (ways={ways})")

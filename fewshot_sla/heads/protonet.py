@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fewshot_sla.heads.base import Head, add_scale, one_hot
+from fewshot_sla.heads.base import ScaledHead, one_hot
 
 _LARGEST_INDICATOR = 2**26  # numbers; a quarter of a gigabyte in float32
 
@@ -51,20 +51,14 @@ def protonet_logits(
     return (2 * (query @ means.mT) - squares) / query.shape[-1]
 
 
-class ProtoNetHead(Head):
+class ProtoNetHead(ScaledHead):
     """Prototypical networks with a temperature.
 
     Args:
-        scale: factor of the logits at the start.
+        scale: factor of the logits at the start; a calibrated start replaces it.
         learn_scale: whether training changes it.
     """
 
-    scale: Tensor
-
-    def __init__(self, scale: float = 1.0, learn_scale: bool = True):
-        super().__init__()
-        add_scale(self, scale, learn_scale)
-
-    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """``scale * protonet_logits(...)``."""
-        return self.scale * protonet_logits(support, support_labels, query, ways)
+    def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """:func:`protonet_logits`."""
+        return protonet_logits(support, support_labels, query, ways)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.heads.base import Head, add_scale, one_hot
+from fewshot_sla.heads.base import ScaledHead, one_hot
 from fewshot_sla.solvers.ridge import ridge_regression
 
 
@@ -30,27 +30,24 @@ def ridge_logits(
     return query @ ridge_regression(support, targets, regularization).value
 
 
-class RidgeHead(Head):
+class RidgeHead(ScaledHead):
     """MetaOptNet-RR, the ridge regression head.
 
     Args:
         regularization: lambda, added to the diagonal of the support rows' inner products.
-        scale: factor of the logits at the start.
+        scale: factor of the logits at the start; a calibrated start replaces it.
         learn_scale: whether training changes it.
     """
 
-    scale: Tensor
-
     def __init__(self, regularization: float = 50.0, scale: float = 1.0, learn_scale: bool = True):
-        super().__init__()
+        super().__init__(scale, learn_scale)
         if not 0 < regularization < float("inf"):
             raise UserError(f"RidgeHead: regularization must be positive and finite, got {regularization}")
         self.regularization = regularization
-        add_scale(self, scale, learn_scale)
 
-    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """``scale * ridge_logits(...)``."""
-        return self.scale * ridge_logits(support, support_labels, query, ways, self.regularization)
+    def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """:func:`ridge_logits`."""
+        return ridge_logits(support, support_labels, query, ways, self.regularization)
 
     def extra_repr(self) -> str:
         """What ``print(head)`` shows."""

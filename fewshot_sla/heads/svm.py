@@ -6,13 +6,15 @@ from typing import Literal
 from torch import Tensor
 
 from episodes.errors import UserError
-from fewshot_sla.heads.base import Head, add_scale, one_hot
+from fewshot_sla.heads.base import ScaledHead, one_hot
 from fewshot_sla.solvers.solution import Solution
 from fewshot_sla.solvers.svm.crammer_singer import crammer_singer
 from fewshot_sla.solvers.svm.dense import crammer_singer_dense
 
-SOLVERS: dict[str, Callable[..., Solution]] = {"structured": crammer_singer, "qpth": crammer_singer_dense}
-"""Name of each solver of the dual and the function; both take (kernel, one_hot, C, regularization=)."""
+DualSolver = Callable[..., Solution]  # (kernel [T, S, S], one_hot [T, S, W], C, regularization=) -> value [T, S, W]
+
+SOLVERS: dict[str, DualSolver] = {"structured": crammer_singer, "qpth": crammer_singer_dense}
+"""Solvers of the dual by the name that a recipe gives."""
 
 
 def svm_logits(
@@ -22,7 +24,7 @@ def svm_logits(
     ways: int,
     C: float = 0.1,
     kernel_regularization: float = 1.0,  # r
-    solver: str = "structured",
+    solver: DualSolver = crammer_singer,
 ) -> Tensor:  # [T, R, W]
     """Scores of the Crammer-Singer machine with linear kernel::
 
@@ -33,35 +35,30 @@ def svm_logits(
     product Q X' alpha the cheaper one for the shapes is taken; nothing has more than two of the axes S, R, W, D.
 
     Raises:
-        UserError: there is no such solver.
         SolverError: NaN features, a kernel that is not positive definite, no convergence; names the episode.
 
     Crammer and Singer 2001 (JMLR 2), eq. 11; Lee et al. 2019 (arXiv 1904.03758), eq. 9-11. The paper's code adds
     r = 1 to the kernel without saying so; here it has a name.
     """
-    if solver not in SOLVERS:
-        raise UserError(f"the SVM head's solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     rows = support.double()
     targets = one_hot(support_labels, ways, rows.dtype)
-    alpha = SOLVERS[solver](rows @ rows.mT, targets, C, regularization=kernel_regularization).value
+    alpha = solver(rows @ rows.mT, targets, C, regularization=kernel_regularization).value
     queries, (shots, dimension) = query.shape[-2], support.shape[-2:]
     if ways * dimension * (shots + queries) <= queries * shots * (dimension + ways):
         return query @ (rows.mT @ alpha).to(query.dtype)
     return (query @ support.mT.to(query.dtype)) @ alpha.to(query.dtype)
 
 
-class SVMHead(Head):
+class SVMHead(ScaledHead):
     """MetaOptNet-SVM, the support vector machine head.
 
     Args:
         C: price of a margin violation, upper bound of the dual variables.
         kernel_regularization: added to the diagonal of the support rows' inner products; 1 in MetaOptNet's code.
         solver: "structured" (fewshot_sla.solvers.svm), or "qpth" for the dense QP, hundreds of times slower.
-        scale: factor of the logits at the start.
+        scale: factor of the logits at the start; a calibrated start replaces it.
         learn_scale: whether training changes it.
     """
-
-    scale: Tensor
 
     def __init__(
         self,
@@ -71,7 +68,7 @@ class SVMHead(Head):
         scale: float = 1.0,
         learn_scale: bool = True,
     ):
-        super().__init__()
+        super().__init__(scale, learn_scale)
         if not 0 < C < float("inf"):
             raise UserError(f"SVMHead: C must be positive and finite, got {C}")
         if not 0 <= kernel_regularization < float("inf"):
@@ -81,12 +78,11 @@ class SVMHead(Head):
         self.C = C
         self.kernel_regularization = kernel_regularization
         self.solver = solver
-        add_scale(self, scale, learn_scale)
 
-    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
-        """``scale * svm_logits(...)``."""
-        logits = svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization, self.solver)
-        return self.scale * logits
+    def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        """:func:`svm_logits`."""
+        solver = SOLVERS[self.solver]
+        return svm_logits(support, support_labels, query, ways, self.C, self.kernel_regularization, solver)
 
     def extra_repr(self) -> str:
         """What ``print(head)`` shows."""

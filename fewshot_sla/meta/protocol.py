@@ -17,7 +17,6 @@ from episodes.transformations import Transformations
 from episodes.views import Labelling, add_views
 from fewshot_sla.meta.features import embed_views
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.training.modes import Autocast, evaluation_mode
 
@@ -49,28 +48,26 @@ def evaluate(
 ) -> dict[str, EpisodeOutcomes]:
     """Outcomes of the episodes with these numbers, by the name of the inference.
 
-    The learner is in evaluation mode meanwhile, so no query sees another. If it is an EmbeddingLearner, every view of
-    every image that occurs is embedded once; any other learner is given the images of each episode.
+    The learner is in evaluation mode meanwhile, so no query sees another. If its items are features, they are computed
+    once for every view of every image that occurs; any other learner is given the images of each episode.
 
     Args:
         learner: on the device of the source's images.
         objective: says how to infer, and with which transformations.
         source: where the episodes come from.
         numbers: numbers of the episodes.
-        autocast: context in which a backbone runs (mixed precision), made anew for each pass.
+        autocast: context in which the learner runs (mixed precision), made anew for each pass.
         on_progress: called after every pass with what is being done, how many are done, and how many there are.
     """
     indices = source.sampler.draw(numbers)
     nothing = torch.zeros(0, indices.classes.shape[1], dtype=torch.int64)  # all there is if there are no episodes
     outcomes = {name: [nothing] for name in objective.inferences}
-    if isinstance(learner, EmbeddingLearner):
-        batches = _feature_views(
-            source,
-            indices,
-            partial(embed_views, learner, source, objective.transformations, autocast, on_progress=on_progress),
-        )
-    else:
-        batches = _image_views(source, indices, objective.transformations)
+    embed = partial(embed_views, learner, source, objective.transformations, autocast, on_progress=on_progress)
+    batches = (
+        _feature_views(source, indices, embed)
+        if learner.has_features
+        else _image_views(source, indices, objective.transformations)
+    )
     done = 0
     with evaluation_mode(learner):
         for views in batches:
@@ -118,24 +115,21 @@ def _labellings(objective: EpisodeObjective) -> list[Labelling]:
 
 
 def _logits(learner: MetaLearner, episodes: EpisodeBatch, autocast: Autocast) -> Tensor:
-    """Logits of episodes of features by the head, or of episodes of images by the whole learner."""
-    if isinstance(learner, EmbeddingLearner):
-        with torch.no_grad():
-            return learner.head(episodes.support, episodes.support_labels, episodes.query, episodes.ways)
+    """Logits of episodes of the learner's items."""
     with autocast():  # gradients stay on: a learner may adapt to the support by descending them
-        return learner(episodes).detach()
+        return learner.logits(episodes).detach()
 
 
 def _feature_views(
     source: EpisodeSource,
     indices: EpisodeIndices,
-    embed: Callable[..., Tensor],  # numbers of images [n] -> features of their views [n, M, D]
-) -> Iterator[EpisodeBatch]:  # items [T, S, M, D]
-    """Embed every view of every image that occurs once, then gather the features of many episodes at a time."""
+    embed: Callable[..., Tensor],  # numbers of images [n] -> features of their views [n, M, *item]
+) -> Iterator[EpisodeBatch]:  # items [T, S, M, *item]
+    """Features of every view of every image that occurs, once; then gather those of many episodes at a time."""
     if not len(indices.support):
         return
     rows = indices.support.shape[1] + indices.query.shape[1]
-    one = embed(indices.support[0, :1], on_progress=no_progress)  # [1, M, D]
+    one = embed(indices.support[0, :1], on_progress=no_progress)  # [1, M, *item]
     image_bytes = one.numel() * one.element_size()
     per_cache = len(indices.support)
     if image_bytes * len(source.images) > _FEATURE_BUDGET:  # the features of the whole split do not fit
@@ -144,7 +138,7 @@ def _feature_views(
 
     for cached in _parts(indices, per_cache):
         occurring, place = torch.cat([cached.support, cached.query], dim=1).unique(return_inverse=True)
-        features = embed(occurring)  # [n, M, D]
+        features = embed(occurring)  # [n, M, *item]
         local = cached._replace(support=place[:, : cached.support.shape[1]], query=place[:, cached.support.shape[1] :])
         for part in _parts(local, per_pass):
             yield source.gather(part, partial(_rows, features))

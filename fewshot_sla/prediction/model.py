@@ -93,7 +93,7 @@ class PredictionModel:
         described = self.learner_description
         if described is not None:
             described = _with_head(described, head)
-        learner = EmbeddingLearner(self.learner.backbone, head)
+        learner = EmbeddingLearner(self.learner.backbone, head, self.learner.passes)
         return replace(self, learner=learner, learner_description=described)
 
     def with_transformations(self, transformations: Transformations | None) -> "PredictionModel":
@@ -146,8 +146,7 @@ class PredictionModel:
         with evaluation_mode(self.learner), torch.no_grad():
             for chunk in pictures.split(max(1, views_per_pass // views_of_one)):
                 views = self.transformations(self.normalization.of_bytes(chunk.to(self.device)))  # [n, M, C, H, W]
-                embeds = isinstance(self.learner, EmbeddingLearner)
-                parts.append(self.learner.embed(views).float() if embeds else views)  # type: ignore[operator]
+                parts.append(self.learner.items(views).float())
                 if not bool(torch.isfinite(parts[-1]).all()):
                     raise UserError(f"{self.name}: the features of a picture are not finite; the weights are no good")
                 on_progress("pictures", sum(map(len, parts)), len(pictures))

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch
 from episodes.labels import unflatten_pairs
+from fewshot_sla.heads.base import check_support_labels
 from fewshot_sla.inference.aggregation import aggregated_inference, conditional_logits, mean_over_views
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.training.modes import evaluation_mode
 
@@ -48,17 +48,14 @@ def score(
     """What evaluation does with an episode, for queries whose class nobody knows.
 
     Raises:
-        UserError: if the learner cannot take such an episode.
+        UserError: if a class has no support, or the learner cannot take such an episode.
     """
+    check_support_labels(support_labels, ways)
     unknown = torch.zeros(query.shape[:2], dtype=torch.int64, device=query.device)
     episodes = inference.labelling(EpisodeBatch(support, support_labels, query, unknown, ways))
     m = support.shape[2]
     with evaluation_mode(learner):
-        if isinstance(learner, EmbeddingLearner):
-            with torch.no_grad():
-                raw = learner.head(episodes.support, episodes.support_labels, episodes.query, episodes.ways)
-        else:
-            raw = learner(episodes).detach()
+        raw = learner.logits(episodes).detach()
     logits = inference.read_out(raw, m)
     views = _VIEWS[inference.read_out](raw, m) if inference.read_out in _VIEWS else logits.unsqueeze(-2)
     return Scores(logits.cpu(), views.argmax(dim=-1).cpu())

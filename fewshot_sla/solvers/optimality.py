@@ -47,14 +47,14 @@ def qp_residuals(
     equality = ((qp.A @ z[..., None])[..., 0] - qp.b).abs() / _row_scale(qp.A, z, qp.b)
     Qz = (qp.Q @ z[..., None])[..., 0]
     terms = (Qz, qp.p, (multipliers[:, None] @ qp.G)[:, 0], (equality_multipliers[:, None] @ qp.A)[:, 0])
-    size = torch.stack([_largest(term) for term in terms]).amax(0).clamp_min(FLOOR)
+    size = torch.stack([largest(term) for term in terms]).amax(0).clamp_min(FLOOR)
     products = torch.stack(
         [(z * Qz).sum(-1), (qp.p * z).sum(-1), (qp.h * multipliers).sum(-1), (qp.b * equality_multipliers).sum(-1)]
     )
-    stationarity = _largest(terms[0] + terms[1] + terms[2] + terms[3])
+    stationarity = largest(terms[0] + terms[1] + terms[2] + terms[3])
     return Residuals(
-        primal=_largest(inequality).maximum(_largest(equality)),
-        dual=stationarity.maximum(_largest((-multipliers).clamp_min(0))) / size,
+        primal=largest(inequality).maximum(largest(equality)),
+        dual=stationarity.maximum(largest((-multipliers).clamp_min(0))) / size,
         gap=products.sum(0).abs() / products.abs().amax(0).clamp_min(FLOOR),
     )
 
@@ -63,6 +63,12 @@ def _row_scale(matrix: Tensor, z: Tensor, right: Tensor) -> Tensor:
     return (matrix.abs() @ z.abs()[..., None])[..., 0].maximum(right.abs()).clamp_min(FLOOR)
 
 
-def _largest(x: Tensor) -> Tensor:
-    """Maximum norm over the last axis, 0 if that is empty."""
-    return x.abs().amax(-1) if x.shape[-1] else x.new_zeros(x.shape[:-1])
+def largest(
+    x: Tensor,
+    axes: int = 1,  # how many of the last axes
+    keepdim: bool = False,
+) -> Tensor:
+    """Maximum norm over the last axes, 0 where there is nothing."""
+    if 0 in x.shape[-axes:]:
+        return x.new_zeros(x.shape[:-axes] + (1,) * axes * keepdim)
+    return x.abs().amax(tuple(range(-axes, 0)), keepdim=keepdim)

@@ -64,7 +64,7 @@ def _solve(
 ) -> Solution:  # value [*batch, n, W] = (gram + lambda I)^-1 right
     matrix = gram + regularization * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     factor, info = torch.linalg.cholesky_ex(matrix)
-    if bool((info != 0).any()):  # the one synchronisation of the good case; the reason is looked for only now
+    if bool((info != 0).any()):  # one read from the device; the reason is looked for only now
         finite = all_finite(inputs, 2) & all_finite(targets, 2)
         raise_unless(finite, NonFiniteInputError, SOLVER, "features are not finite", "look for a diverged backbone")
         raise_unless(

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from examples.my_head import CosineHead
+from fewshot_sla import check_head
+from fewshot_sla.cli.door import run_door
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.heads.conformance import CHECKS, run_checks
 from fewshot_sla.heads.protonet import class_means, protonet_logits
@@ -207,16 +209,27 @@ def test_what_a_head_raises_is_reported() -> None:
     assert {(r.passed, r.detail) for r in run_checks(Raises)} == {(False, "raised TypeError: not today")}
 
 
-def check_head(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+class Breaks(_Broken):
+    def __init__(self) -> None:
+        raise OSError("two\nlines")
+
+
+def in_a_process(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fewshot_sla.check_head", *arguments]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
 
 
-def test_command_on_a_good_head() -> None:
-    result = check_head("examples.my_head.CosineHead", "--init_args", '{"temperature": 3.0}')
-    assert (result.returncode, result.stderr) == (0, "")
-    assert f"{len(CHECKS)} of {len(CHECKS)} checks passed" in result.stdout
+@pytest.mark.parametrize("how", [("examples.my_head.CosineHead",), ("--head", "examples.my_head.CosineHead")])
+def test_command_on_a_good_head(how: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_door(check_head.main, [*how, "--head.temperature", "3"]) == 0
+    assert f"{len(CHECKS)} of {len(CHECKS)} checks passed" in capsys.readouterr().out
+
+
+def test_command_gives_the_head_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    """A margin that nothing may violate overflows: the check that fails shows that C arrived."""
+    assert run_door(check_head.main, ["fewshot_sla.heads.ProtoNetHead", "--head.scale=1e300"]) == 1
+    assert "FAILED finite" in capsys.readouterr().out
 
 
 def test_command_on_a_broken_head_in_another_folder(tmp_path: Path) -> None:
@@ -226,7 +239,7 @@ def test_command_on_a_broken_head_in_another_folder(tmp_path: Path) -> None:
         "    def logits(self, support, support_labels, query, ways):\n"
         "        return query.new_zeros(*query.shape[:2], ways)\n"
     )
-    result = check_head("mine.Flat", folder=tmp_path)
+    result = in_a_process("mine.Flat", folder=tmp_path)
     assert (result.returncode, result.stderr) == (1, "")
     assert "FAILED learns" in result.stdout
 
@@ -234,40 +247,37 @@ def test_command_on_a_broken_head_in_another_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.Head"], "cannot import nowhere: ModuleNotFoundError"),
-        (["Head"], "no dotted path"),
-        (["fewshot_sla.heads.NoHead"], "module fewshot_sla.heads has no NoHead"),
-        (["json.JSONDecoder"], "not a subclass of fewshot_sla.heads.Head"),
-        (["fewshot_sla.heads.SVMHead", "--init_args", '{"C": -1}'], "C must be positive"),
-        (["fewshot_sla.heads.SVMHead", "--init_args", "{"], "--init_args is not JSON"),
-        (["fewshot_sla.heads.SVMHead", "--init_args", "[]"], "must be a JSON object"),
+        (["nowhere.Head"], "No module named 'nowhere'"),
+        (["MyHead"], "MyHead is not a known class; give its path"),
+        (["fewshot_sla.heads.NoHead"], "unknown class 'NoHead' in head (module fewshot_sla.heads)"),
+        (["json.JSONDecoder"], "json.JSONDecoder is not a Head"),
+        (["fewshot_sla.heads.SVMHead", "--head.C=-1"], "C must be positive"),
+        (["fewshot_sla.heads.SVMHead", "--head.D=1"], "unknown key 'D' in head"),
         (["fewshot_sla.heads.ProtoNetHead", "--device", "nonsense"], "cannot use device nonsense"),
-        (["fewshot_sla.heads.Head"], "cannot construct"),
+        (["fewshot_sla.heads.Head"], "is abstract"),
+        ([], "required: head"),
+        (["tests.contract.test_heads.Breaks"], "cannot construct tests.contract.test_heads.Breaks: OSError: two lines"),
     ],
 )
 def test_command_tells_users_errors_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fewshot_sla.check_head import main
-
-    assert main(arguments) == 2
+    assert run_door(check_head.main, arguments) == 2
     error = capsys.readouterr().err
+    assert error.startswith("error: ")
     assert message in error
     assert error.count("\n") == 1
 
 
-def test_command_without_traceback() -> None:
-    result = check_head("nowhere.Head")
-    assert result.returncode == 2
-    assert result.stderr == "check_head: cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'\n"
+def test_command_on_a_module_that_breaks_while_it_is_imported(tmp_path: Path) -> None:
+    """Exit code 1, which a traceback would give, means that a check failed."""
+    (tmp_path / "mine.py").write_text("raise OSError('no disk')\n")
+    result = in_a_process("mine.Flat", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (2, "error: cannot import the head: OSError: no disk\n")
 
 
-def test_help_does_not_wait_for_torch() -> None:
-    code = (
-        "import sys; from fewshot_sla import check_head\n"
-        "try: check_head.main(['--help'])\n"
-        "finally: print('torch' in sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert "class_path" in result.stdout
-    assert result.stdout.strip().endswith("False")
+def test_command_helps() -> None:
+    result = in_a_process("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--head " in result.stdout
+    assert "--device" in result.stdout

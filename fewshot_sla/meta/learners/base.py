@@ -6,15 +6,27 @@ from torch import Tensor, nn
 
 from episodes.episode import EpisodeBatch
 
+CALIBRATION_EPISODES = 4
+"""Episodes that a start is calibrated on, whatever the number of processes. One would do: the scales that single
+episodes give differ by some ten percent."""
+
 
 class MetaLearner(nn.Module, ABC):
     """Maps T episodes to query logits [T, R, W]; W is ``episodes.ways``, N or N*M, and the learner need not know which.
 
-    A meta-learner of one's own derives from this class and gives :meth:`forward`. If it has also
-    ``embed(images [B, C, H, W]) -> [B, D]`` and an attribute ``head`` (see :class:`fewshot_sla.heads.Head`) and its
-    forward is "embed everything, then the head", it derives from
-    :class:`fewshot_sla.meta.EmbeddingLearner`, and evaluation embeds every image only once.
+    A meta-learner of one's own derives from this class and gives :meth:`forward`; that is all it must do.
+
+    If its first stage looks at each image by itself, it may say so, and evaluation then runs that stage only once for
+    every view of every image, however many episodes share it: it gives :meth:`items` (an image's features) and
+    :meth:`logits` (from episodes of features), and sets ``has_features = True``. In evaluation mode::
+
+        logits(episodes of items(images)) == forward(episodes of images)
+
+    Attributes:
+        has_features: items are features, to be computed once and kept; else they are the images themselves.
     """
+
+    has_features: bool = False
 
     @abstractmethod
     def forward(
@@ -23,5 +35,26 @@ class MetaLearner(nn.Module, ABC):
     ) -> Tensor:  # [T, R, W] float32
         """Logits of every query for every class."""
 
-    def calibrate(self, episodes: EpisodeBatch) -> None:
-        """Adapt."""
+    def items(
+        self,
+        images: Tensor,  # [..., C, H, W] float, normalised
+    ) -> Tensor:  # [..., *item] float
+        """What an episode is made of for :meth:`logits`: features of the images, or as here the images."""
+        return images
+
+    def logits(
+        self,
+        episodes: EpisodeBatch,  # support [T, S, *item], query [T, R, *item]
+    ) -> Tensor:  # [T, R, W] float32
+        """Logits of every query for every class, from episodes of items; ``self(episodes)`` if these are images."""
+        return self(episodes)
+
+    def calibrate(
+        self,
+        episodes: EpisodeBatch,  # support [T, S, C, H, W], query [T, R, C, H, W], normalised floats
+    ) -> None:
+        """Prepare for training on episodes such as these, the first ones; nothing, unless overridden.
+
+        Called at most once, before the first step of a new training, with CALIBRATION_EPISODES episodes. The outcome
+        must be a function of the weights and the episodes alone, so that it is the same in each of several processes.
+        """

@@ -121,7 +121,7 @@ def _check_values(kernel: Tensor, C: Tensor, regularization: Tensor, dtype: torc
     shifted.diagonal(dim1=-2, dim2=-1).add_(rounding[:, None])
     semidefinite = torch.linalg.cholesky_ex(shifted).info == 0
     in_range = (C > 0) & torch.isfinite(C) & (regularization >= 0)
-    if bool((finite & semidefinite & in_range).all()):  # the one synchronisation of the good case
+    if bool((finite & semidefinite & in_range).all()):  # one read from the device for all three
         return
     advice = "look for NaN or infinity in what it is computed from"
     raise_unless(finite, NonFiniteInputError, SOLVER, "the kernel is not finite", advice)

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from fewshot_sla.solvers.optimality import largest
 from fewshot_sla.solvers.svm.face import solve_on_face
 from fewshot_sla.solvers.svm.newton import fixed_point
 from fewshot_sla.solvers.svm.rows import DualRows
-from fewshot_sla.solvers.svm.state import State, largest
+from fewshot_sla.solvers.svm.state import State
 
 ITERATIONS = 100
 CENTRING = 0.1
@@ -40,7 +41,7 @@ def interior_point(
     a = _inside(rows)
     slack = rows.upper - a
     gradient = hessian @ a - linear
-    scale = largest(gradient).clamp_min(1)
+    scale = largest(gradient, 2, keepdim=True).clamp_min(1)
     nu = -gradient.amax(-1, keepdim=True) - scale
     multiplier = -gradient - nu
     everything = torch.ones_like(a, dtype=torch.bool)
@@ -48,8 +49,8 @@ def interior_point(
     for _ in range(ITERATIONS):
         complementarity = (slack * multiplier).mean((-2, -1), keepdim=True)
         stationarity = hessian @ a - linear + multiplier + nu
-        open_gap = complementarity > COMPLEMENTARY * scale * largest(a)
-        moving = moving & (open_gap | (largest(stationarity) > STATIONARY * scale))
+        open_gap = complementarity > COMPLEMENTARY * scale * largest(a, 2, keepdim=True)
+        moving = moving & (open_gap | (largest(stationarity, 2, keepdim=True) > STATIONARY * scale))
         if not bool(moving.any()):
             break
         state.iterations += moving[:, 0, 0].long()
@@ -65,7 +66,7 @@ def interior_point(
             torch.where(moving, x + length * dx, x)
             for x, dx in ((a, step), (slack, -step), (nu, dual_step), (multiplier, multiplier_step))
         )
-    state.free = slack * scale > multiplier * largest(a)
+    state.free = slack * scale > multiplier * largest(a, 2, keepdim=True)
     state.p = _to_bounds(a, ~state.free, rows)
     better = (residual := fixed_point(state, state.p)[-1]) < state.residual
     state.point, state.residual = torch.where(better, state.p, state.point), torch.minimum(residual, state.residual)

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from fewshot_sla.solvers.optimality import largest
 from fewshot_sla.solvers.svm.face import solve_on_face
 from fewshot_sla.solvers.svm.rows import project
-from fewshot_sla.solvers.svm.state import State, largest
+from fewshot_sla.solvers.svm.state import State
 
 EXACT = 1e-13
 """Fixed-point residual, relative to the largest variable, at which an episode is done."""
@@ -53,5 +54,7 @@ def fixed_point(
     """
     pulled = p + torch.baddbmm(state.linear, state.hessian, p, alpha=-1) / state.weight
     point, free = project(pulled, state.rows)
-    size = torch.minimum(largest(point), largest(state.linear) / state.weight).clamp_min(torch.finfo(p.dtype).tiny)
-    return point, free, pulled, largest(p - point) / size
+    size = torch.minimum(
+        largest(point, 2, keepdim=True), largest(state.linear, 2, keepdim=True) / state.weight
+    ).clamp_min(torch.finfo(p.dtype).tiny)
+    return point, free, pulled, largest(p - point, 2, keepdim=True) / size

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fewshot_sla.solvers.optimality import Residuals
+from fewshot_sla.solvers.optimality import Residuals, largest
 
 
 @torch.no_grad()
@@ -30,15 +30,11 @@ def svm_residuals(
     gradient = target - image
     nu = gradient.gather(-1, slack.argmax(-1, keepdim=True))
     multiplier = (gradient - nu).clamp_min(0)
-    size = _largest(image).maximum(_largest(nu)).clamp_min(1)
+    size = largest(image, 2).maximum(largest(nu, 2)).clamp_min(1)
     products = torch.stack([alpha * image, -alpha * target, limit * multiplier]).sum((-2, -1))
-    violation = _largest(alpha.sum(-1)[..., None]).maximum(_largest(slack.clamp_max(0)))
+    violation = largest(alpha.sum(-1)[..., None], 2).maximum(largest(slack.clamp_max(0), 2))
     return Residuals(
-        primal=violation / _largest(alpha).clamp_min(tiny),
-        dual=_largest((nu - gradient).clamp_min(0)) / size,
+        primal=violation / largest(alpha, 2).clamp_min(tiny),
+        dual=largest((nu - gradient).clamp_min(0), 2) / size,
         gap=products.sum(0).abs() / products.abs().amax(0).clamp_min(tiny),
     )
-
-
-def _largest(x: Tensor) -> Tensor:
-    return x.abs().amax((-2, -1))

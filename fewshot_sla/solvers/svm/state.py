@@ -65,8 +65,3 @@ def start(
         residual=torch.full_like(weight, torch.inf),
         iterations=torch.zeros_like(weight[:, 0, 0], dtype=torch.int64),
     )
-
-
-def largest(x: Tensor) -> Tensor:  # [B, S, W] -> [B, 1, 1]
-    """Largest absolute value of each episode."""
-    return x.abs().amax((-2, -1), keepdim=True)

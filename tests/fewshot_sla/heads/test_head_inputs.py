@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.heads import ProtoNetHead, RidgeHead, SVMHead
+from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead, check_support_labels, ridge, svm
+from fewshot_sla.solvers.solution import Solution
 
 SUPPORT, LABELS, QUERY = torch.randn(2, 4, 3), torch.tensor([[0, 1, 0, 1]] * 2), torch.randn(2, 5, 3)
 
@@ -37,6 +39,36 @@ def test_inputs_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(UserError, match=message):
         ProtoNetHead()(support, labels, query, 2)
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS.to(torch.uint8)])
+def test_labels_from_outside_can_be_checked_alone(labels: torch.Tensor) -> None:
+    check_support_labels(labels, 2)
+    with pytest.raises(UserError, match=r"episode 0 has no support row of class 2 \(ways=3\)"):
+        check_support_labels(labels, 3)
+    with pytest.raises(UserError, match="reach from 0 to 1"):
+        check_support_labels(labels, 1)
+
+
+def _unsolved(*problem: torch.Tensor, **_: float) -> Solution:
+    """In place of a solver, which may read back whether it is done: numbers of the right shape."""
+    left, right = problem[:2]
+    value = torch.empty(left.shape[0], left.shape[-1], right.shape[-1], dtype=left.dtype, device=left.device)
+    return Solution(value, *[value[:, 0, 0]] * 4, tolerance=0.0)
+
+
+@pytest.mark.parametrize("head", [ProtoNetHead(), RidgeHead(), SVMHead()])
+def test_off_the_cpu_a_head_reads_no_value_back(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU each read makes the host wait in each training step. The meta device has no values at all to read."""
+    monkeypatch.setattr(ridge, "ridge_regression", _unsolved)
+    monkeypatch.setitem(svm.SOLVERS, "structured", _unsolved)
+    monkeypatch.setattr(torch, "autocast", lambda device, enabled: nullcontext())  # there is none for this device
+    support, labels, query = (tensor.to("meta") for tensor in (SUPPORT, LABELS, QUERY))
+    with pytest.raises(RuntimeError, match="meta tensors"):  # the test can fail
+        check_support_labels(labels, 2)
+    assert head.to("meta")(support, labels, query, 2).shape == (2, 5, 2)
+    with pytest.raises(UserError, match="differ in episodes"):  # shapes cost nothing
+        head(support, labels, query[:1], 2)
 
 
 def test_narrow_integer_labels_are_fine() -> None:

@@ -39,9 +39,14 @@ class Nearest(MetaLearner):
 
     def forward(self, episodes: EpisodeBatch) -> Tensor:
         support, query = (self.map(items.flatten(2)) for items in (episodes.support, episodes.query))
-        distances = (query[:, :, None] - support[:, None]).square().sum(-1)  # [T, R, S]
-        own = nn.functional.one_hot(episodes.support_labels, episodes.ways).bool()[:, None]  # [T, 1, S, W]
-        return -distances[..., None].masked_fill(~own, float("inf")).amin(dim=2)
+        return nearest_logits(episodes._replace(support=support, query=query))
+
+
+def nearest_logits(episodes: EpisodeBatch) -> Tensor:  # items [T, S, D] -> [T, R, W]
+    """Minus the squared distance to the nearest support row of each class."""
+    distances = (episodes.query[:, :, None] - episodes.support[:, None]).square().sum(-1)  # [T, R, S]
+    own = nn.functional.one_hot(episodes.support_labels, episodes.ways).bool()[:, None]  # [T, 1, S, W]
+    return -distances[..., None].masked_fill(~own, float("inf")).amin(dim=2)
 
 
 def learner(kind: str, dtype: torch.dtype = torch.float32) -> MetaLearner:
@@ -193,6 +198,36 @@ def test_every_view_of_every_image_is_embedded_once() -> None:
     occurring = torch.cat([drawn.support, drawn.query], dim=1).unique()
     evaluate(model, OBJECTIVES["da"], episodes, numbers)
     assert model.backbone.seen <= (len(occurring) + 1) * 4  # one image more, to learn the size of the features
+
+
+class PooledPixels(MetaLearner):
+    """Features without a backbone or a head: mean colours of a grid [3, 4, 4], kept as maps; 1-nearest neighbour."""
+
+    has_features = True
+    seen = 0
+
+    def items(self, images: Tensor) -> Tensor:
+        self.seen += images[..., 0, 0, 0].numel()
+        return nn.functional.avg_pool2d(images.flatten(0, -4), 4).unflatten(0, images.shape[:-3])
+
+    def logits(self, episodes: EpisodeBatch) -> Tensor:
+        assert episodes.support.shape[2:] == (3, 4, 4)
+        flat = episodes._replace(support=episodes.support.flatten(2), query=episodes.query.flatten(2))
+        return nearest_logits(flat)
+
+    def forward(self, episodes: EpisodeBatch) -> Tensor:
+        return self.logits(episodes._replace(support=self.items(episodes.support), query=self.items(episodes.query)))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_learner_of_ones_own_is_evaluated_on_features_that_are_computed_once(objective: str) -> None:
+    episodes, how, numbers = source(), OBJECTIVES[objective], list(range(40))
+    outcomes = evaluate(model := PooledPixels(), how, episodes, numbers)
+    drawn = episodes.sampler.draw(numbers)
+    occurring = torch.cat([drawn.support, drawn.query], dim=1).unique()
+    assert model.seen <= (len(occurring) + 1) * how.transformations.m
+    expected = one_after_another(PooledPixels(), how, episodes, numbers)
+    assert {name: outcome.correct.tolist() for name, outcome in outcomes.items()} == expected
 
 
 def test_images_that_do_not_occur_are_not_embedded() -> None:
