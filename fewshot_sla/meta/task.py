@@ -10,10 +10,11 @@ from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
-from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
 from fewshot_sla.meta.recipe import MetaTraining
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
 
@@ -91,9 +92,11 @@ class MetaTask(TrainingTask):
 
     def calibrate(self) -> None:
         """Set the scale of the logits by the first training episodes, unless the recipe has it start as given."""
-        if self.recipe.start == "calibrated":
-            numbers = range(self.recipe.episodes_per_step)
-            self.model.calibrate(self.recipe.objective.expand(self.episodes.batch(numbers)))
+        recipe = self.recipe
+        if recipe.start == "calibrated":
+            with seeded(recipe.seed, 1, device=self.fabric.device):  # for what the augmentation draws
+                episodes = recipe.objective.expand(self.episodes.batch(range(CALIBRATION_EPISODES)))
+            self.model.calibrate(episodes)
 
     def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
         """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
