@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.recipe import MetaTest
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.trained import load_trained
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from fewshot_sla.meta.testing import evaluate_run  # heavy imports come after the command line is known to be good
 
-    evaluate_run(RunFolder(options.run_folder), test, hardware)
+    evaluate_run(load_trained(META, RunFolder(options.run_folder)), test, hardware)
     return OK
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from episodes.errors import UserError
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.recipe import ClassificationTest
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.trained import load_trained
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,9 +41,9 @@ def main(arguments: Sequence[str]) -> int:
 
     from fewshot_sla.classification.testing import evaluate_runs  # heavy imports come after the command line is good
 
-    folders = [RunFolder(path) for path in options.run_folders]
+    runs = [load_trained(CLASSIFICATION, RunFolder(path)) for path in options.run_folders]
     ensemble_file = Path(options.output) if options.output else None
-    evaluate_runs(folders, test, hardware, ten_crop=options.ten_crop, ensemble_file=ensemble_file)
+    evaluate_runs(runs, test, hardware, ten_crop=options.ten_crop, ensemble_file=ensemble_file)
     return OK
 
 

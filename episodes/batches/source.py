@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,8 +12,10 @@ from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation, NoAugmentation
 from episodes.images.base import Images
 from episodes.images.gathering import gather_normalized, sent
-from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+
+if TYPE_CHECKING:  # images make their batches
+    from episodes.images.labelled import LabelledImages
 
 
 class ImageBatch(NamedTuple):
@@ -72,11 +74,11 @@ class BatchSource(Batches):
         UserError: if there are no images, or the batch size is not positive.
     """
 
-    images: LabelledImages
+    images: "LabelledImages"
 
     def __init__(
         self,
-        images: LabelledImages,
+        images: "LabelledImages",
         batch_size: int,
         seed: int,
         normalization: Normalization,

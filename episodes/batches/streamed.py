@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 from weakref import finalize
 
 import torch
@@ -20,10 +21,12 @@ from episodes.images.decoding import (
     training_items,
     usable_workers,
 )
-from episodes.images.files import ImageFiles
 from episodes.images.gathering import normalized_bytes, sent
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
+
+if TYPE_CHECKING:  # images make their batches
+    from episodes.images.files import ImageFiles
 
 _SAMPLED_AT_ONCE = 64
 
@@ -49,11 +52,11 @@ class StreamedBatches(Batches):
         UserError: if there are no images, the batch size or the stride is not positive, or torchvision is missing.
     """
 
-    images: ImageFiles
+    images: "ImageFiles"
 
     def __init__(
         self,
-        images: ImageFiles,
+        images: "ImageFiles",
         batch_size: int,
         seed: int,
         normalization: Normalization,
@@ -168,7 +171,7 @@ def _numbered(sampler: BatchSampler, number: int, stride: int) -> Iterator[tuple
         yield sampler[k], sampler.positions(k)
 
 
-def files_normalization(images: ImageFiles) -> Normalization:
+def files_normalization(images: "ImageFiles") -> Normalization:
     """Mean and deviation of ImageNet, or of a random sample of the files' centres if ``normalization_sample`` says so.
 
     Raises:

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Generator, Iterable, Iterator
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from episodes.errors import UserError
-from episodes.images.files import ImageFiles
 from episodes.images.random_crops import UNITS, random_crop
 from episodes.images.reading import BrokenImageError, read_image
 from episodes.randomness import derive_seed, random_units
+
+if TYPE_CHECKING:  # images make their batches
+    from episodes.images.files import ImageFiles
 
 NOT_AUGMENTED = -1
 _AHEAD = 3  # batches that each worker may have ready
@@ -43,7 +45,7 @@ class Decoder(Dataset[Tensor | str]):
         seed: of the random parts; that of item k of the sequence of training images depends on (seed, k) alone.
     """
 
-    def __init__(self, images: ImageFiles, seed: int) -> None:
+    def __init__(self, images: "ImageFiles", seed: int) -> None:
         # One array, not a million strings: to look at a string changes its count of references, and with it memory that
         # a worker shares with its parent.
         self.paths = np.array([os.fsencode(path) for path in images.paths])

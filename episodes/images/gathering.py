@@ -1,15 +1,19 @@
 """Images by number, as a network wants them: augmented and normalised, on their device."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from episodes.images.augmentation import ImageAugmentation, NoAugmentation
-from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+
+if TYPE_CHECKING:  # images make their batches
+    from episodes.images.labelled import LabelledImages
 
 
 def gather_normalized(
-    images: LabelledImages,
+    images: "LabelledImages",
     numbers: Tensor,  # [...] int64, 0..n-1
     normalization: Normalization,
     augmentation: ImageAugmentation,

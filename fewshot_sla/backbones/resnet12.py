@@ -24,11 +24,11 @@ class ResNet12(Backbone):
     Oreshkin et al., "TADAM", 2018, with widths 64-128-256-512.
 
     Args:
-        in_channels: Channels of the images: 3 for colour, 1 for grey.
-        widths: Channels of the four blocks.
+        in_channels: channels of the images: 3 for colour, 1 for grey.
+        widths: channels of the four blocks.
         pooled: True averages the last feature map over its area, False flattens it.
-        drop_rate: Rate of the dropout, and of DropBlock at the end of its schedule; 0 turns both off.
-        block_size: Side of DropBlock's blocks: 5 for 84x84 images, 2 for 32x32 and smaller.
+        drop_rate: rate of the dropout, and of DropBlock at the end of its schedule; 0 turns both off.
+        block_size: side of DropBlock's blocks: 5 for 84x84 images, 2 for 32x32 and smaller.
         ramp: share of the training until DropBlock reaches ``drop_rate``, 0 to 1.
 
     Raises:
@@ -79,9 +79,9 @@ class ResidualBlock(nn.Module):
     """``drop(pool(leaky_relu(bn3(conv3(.)) + shortcut)))``; the inner layers are convolution, BatchNorm, LeakyReLU 0.1.
 
     Args:
-        inputs: Channels of the incoming feature map.
-        outputs: Channels of the three convolutions.
-        drop: Regulariser after the pooling.
+        inputs: channels of the incoming feature map.
+        outputs: channels of the three convolutions.
+        drop: regulariser after the pooling.
     """
 
     def __init__(self, inputs: int, outputs: int, drop: nn.Module) -> None:

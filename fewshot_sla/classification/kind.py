@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fewshot_sla.classification.classifier import Classifier, build_classifier
-from fewshot_sla.classification.recipe import DEFAULTS, Classification
+from fewshot_sla.classification.recipe import DEFAULTS, Classification, ClassificationTest
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.trained import load_trained
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
     from fewshot_sla.classification.task import ClassificationTask
@@ -44,14 +45,13 @@ class ClassificationKind(Kind[Classification, Classifier]):
         """Results on the validation images, if there are any, and the learning curve."""
         from fewshot_sla.classification.report import report_training
 
-        report_training(training, folder, configuration)
+        report_training(training, load_trained(self, folder), configuration)
 
     def test(self, folder: RunFolder, split: str, hardware: Hardware) -> None:
         """Every image as it is, by every inference."""
-        from fewshot_sla.classification.recipe import ClassificationTest
         from fewshot_sla.classification.testing import evaluate_runs
 
-        evaluate_runs([folder], ClassificationTest(split=split), hardware)
+        evaluate_runs([load_trained(self, folder)], ClassificationTest(split=split), hardware)
 
     def results(self, folder: RunFolder, split: str) -> list[Result]:
         """Results of the images as they are, by every inference."""

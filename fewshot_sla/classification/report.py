@@ -8,30 +8,31 @@ from typing import Any
 
 from episodes.images.base import Images
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.predictions import Predictions, ensemble, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.classification.results import save_class_results, save_training_details, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.reporting.tables import show
-from fewshot_sla.runs.folder import RunFolder, write_text
+from fewshot_sla.runs.folder import write_text
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.provenance import versions
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.train import Training
-from fewshot_sla.training.trained import TrainedRun, load_trained
+from fewshot_sla.training.trained import TrainedRun
 
 
-def report_training(training: Training, folder: RunFolder, configuration: dict[str, Any]) -> None:
+def report_training(
+    training: Training, run: TrainedRun[Classification, Classifier], configuration: dict[str, Any]
+) -> None:
     """Write ``learning_curve.png`` and ``results.json``; print the results, if there was a validation.
 
     Args:
         training: what came of it.
-        folder: the run.
+        run: the model with the weights that were kept.
         configuration: the resolved configuration, kept beside the results.
     """
-    run = load_trained(CLASSIFICATION, folder).to(training.fabric.device)  # the weights that were kept
+    run, folder = run.to(training.fabric.device), run.folder
     objective, images = run.recipe.objective, training.task.validation
     title = f"{run.recipe.data.name}, {type(objective).__name__}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)

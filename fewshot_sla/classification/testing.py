@@ -15,7 +15,6 @@ from episodes.images.base import Images
 from episodes.progress import show_progress
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import as_is, ten_crops
-from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification, ClassificationTest
 from fewshot_sla.classification.report import report_ensemble
@@ -26,7 +25,7 @@ from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.details import test_details
 from fewshot_sla.training.recipe import Hardware
-from fewshot_sla.training.trained import TrainedRun, load_trained
+from fewshot_sla.training.trained import TrainedRun
 
 TrainedClassifier = TrainedRun[Classification, Classifier]
 TEN = 10
@@ -50,7 +49,7 @@ class Tested:
 
 
 def evaluate_runs(
-    folders: Sequence[RunFolder],
+    runs: Sequence[TrainedClassifier],
     test: ClassificationTest,
     hardware: Hardware,
     *,
@@ -60,18 +59,18 @@ def evaluate_runs(
     """Predict the images of a split by each run, and by all of them together; write the results and show them.
 
     Args:
-        folders: the runs.
+        runs: the classifiers.
         test: what to test on, and how.
         hardware: one process.
         ten_crop: also average over ten crops of each image.
         ensemble_file: JSON for the figures of the ensemble.
 
     Raises:
-        UserError: if a run cannot be loaded, or they cannot be tested together.
+        UserError: if they cannot be tested together.
     """
     fabric = hardware.fabric()
     members = []
-    for run, images in load_together(folders, test.split):
+    for run, images in images_of_each(runs, test.split):
         results = []
         for padding in (0, test.padding) if ten_crop else (0,):
             began = time.monotonic()
@@ -89,18 +88,17 @@ def evaluate_runs(
         )
 
 
-def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, Images]]:
+def images_of_each(runs: Sequence[TrainedClassifier], split: str) -> list[tuple[TrainedClassifier, Images]]:
     """Classifiers, each with a split of its own data: the same images for all, perhaps under several names.
 
     Raises:
-        UserError: if a run is given twice or cannot be loaded, has other classes or images of another shape, or other
-            images in this split: it may have been trained on those that the others are tested on.
+        UserError: if a run is given twice, has other classes or images of another shape, or other images in this
+            split: it may have been trained on those that the others are tested on.
     """
-    paths = [folder.path.resolve() for folder in folders]
-    twice = [folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
+    paths = [run.folder.path.resolve() for run in runs]
+    twice = [run.folder.path for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1]
     if twice:
         raise UserError(f"{twice[0]}: the run is given twice")
-    runs = [load_trained(CLASSIFICATION, folder) for folder in folders]
     first = runs[0]
     images = open_split(first.recipe.data, split)
     found = []

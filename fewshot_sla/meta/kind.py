@@ -8,6 +8,7 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.trained import load_trained
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
     from fewshot_sla.meta.task import MetaTask
@@ -41,13 +42,13 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
         """Results on the validation episodes, the learning curve, and one episode as a picture."""
         from fewshot_sla.meta.report import report_training
 
-        report_training(training, folder, configuration)
+        report_training(training, load_trained(self, folder), configuration)
 
     def test(self, folder: RunFolder, split: str, hardware: Hardware) -> None:
         """1,000 episodes at 1 and at 5 shots."""
         from fewshot_sla.meta.testing import evaluate_run
 
-        evaluate_run(folder, MetaTest(split=split), hardware)
+        evaluate_run(load_trained(self, folder), MetaTest(split=split), hardware)
 
     def results(self, folder: RunFolder, split: str) -> list[Result]:
         """Results by every inference at 1 and at 5 shots, if both are there."""

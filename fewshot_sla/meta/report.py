@@ -4,7 +4,6 @@ from typing import Any
 
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.episode_picture import draw_episode
-from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.protocol import evaluate, predict_episode
 from fewshot_sla.meta.recipe import MetaTraining
@@ -13,24 +12,25 @@ from fewshot_sla.meta.tables import results_table
 from fewshot_sla.meta.task import VALIDATION_SEED, MetaTask
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.reporting.tables import show
-from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.modes import Autocast
 from fewshot_sla.training.train import Training
-from fewshot_sla.training.trained import TrainedRun, load_trained
+from fewshot_sla.training.trained import TrainedRun
 
 
-def report_training(training: Training, folder: RunFolder, configuration: dict[str, Any]) -> None:
+def report_training(
+    training: Training, run: TrainedRun[MetaTraining, MetaLearner], configuration: dict[str, Any]
+) -> None:
     """Write ``results.json`` (validation), ``learning_curve.png`` and ``episode_val.png``, and print the results.
 
     Args:
         training: what came of it.
-        folder: the run.
+        run: the model with the best weights, not the last.
         configuration: the resolved configuration, kept beside the results.
     """
-    run = load_trained(META, folder).to(training.fabric.device)  # the best weights, not the last
-    recipe = run.recipe
+    run = run.to(training.fabric.device)
+    recipe, folder = run.recipe, run.folder
     assert isinstance(training.task, MetaTask)
     images = training.task.validation
     source = EpisodeSource(images, recipe.validation, VALIDATION_SEED, run.normalization)

@@ -6,8 +6,8 @@ from episodes.datasets.base import load_split
 from episodes.progress import show_progress
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
-from fewshot_sla.meta.kind import META
-from fewshot_sla.meta.recipe import MetaTest
+from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.recipe import MetaTest, MetaTraining
 from fewshot_sla.meta.report import draw_one_episode
 from fewshot_sla.meta.results import Result, read_results, save_results, summarize
 from fewshot_sla.meta.tables import results_table
@@ -17,16 +17,15 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.details import test_details
 from fewshot_sla.training.processes import launch
 from fewshot_sla.training.recipe import Hardware
-from fewshot_sla.training.trained import load_trained
+from fewshot_sla.training.trained import TrainedRun
 
 
-def evaluate_run(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
+def evaluate_run(run: TrainedRun[MetaTraining, MetaLearner], test: MetaTest, hardware: Hardware) -> None:
     """Evaluate every size of episodes; the first process writes the results and shows them.
 
     Raises:
-        UserError: if the run cannot be loaded, or the split cannot fill the episodes.
+        UserError: if the split cannot fill the episodes.
     """
-    run = load_trained(META, folder)
     images = load_split(run.recipe.data, test.split)
     for spec in test.specs():  # what cannot be drawn is said before anything is computed
         EpisodeSource(images, spec, test.seed, run.normalization)

@@ -81,9 +81,9 @@ class Hardware:
         precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
         channels_last: keep weights in the memory order that convolutions are fastest in.
         compile: compile the backbone (the whole model, if it has none) with torch.compile; pays in long runs.
-        wait_s: how many seconds several processes wait for one another, at the start and whenever they meet.
         placement: where the bytes of the data set live: "device", "pinned" (this process's memory), "mmap" (the
             file), or "auto", the first of these for which there is room.
+        wait_s: how many seconds several processes wait for one another, at the start and whenever they meet.
     """
 
     accelerator: str = "auto"
