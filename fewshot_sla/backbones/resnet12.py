@@ -29,7 +29,7 @@ class ResNet12(Backbone):
         pooled: True averages the last feature map over its area, False flattens it.
         drop_rate: Rate of the dropout, and of DropBlock at the end of its schedule; 0 turns both off.
         block_size: Side of DropBlock's blocks: 5 for 84x84 images, 2 for 32x32 and smaller.
-        schedule_steps: Training steps until DropBlock reaches ``drop_rate``.
+        ramp: share of the training until DropBlock reaches ``drop_rate``.
 
     Raises:
         UserError: if an argument is out of its range.
@@ -42,7 +42,7 @@ class ResNet12(Backbone):
         pooled: bool = False,
         drop_rate: float = 0.1,
         block_size: int = 5,
-        schedule_steps: int = 20_000,
+        ramp: float = 1 / 3,
     ) -> None:
         super().__init__(in_channels, least_size=REDUCTION)
         if len(widths) != 4 or min(widths) < 1:
@@ -54,8 +54,8 @@ class ResNet12(Backbone):
         drops: list[nn.Module] = [
             nn.Dropout(drop_rate),
             nn.Dropout(drop_rate),
-            DropBlock(drop_rate, block_size, schedule_steps),
-            DropBlock(drop_rate, block_size, schedule_steps),
+            DropBlock(drop_rate, block_size, round(60_000 * ramp)),
+            DropBlock(drop_rate, block_size, round(60_000 * ramp)),
         ]
         inputs = (in_channels, *widths[:3])
         self.stages = nn.Sequential(*map(ResidualBlock, inputs, widths, drops))

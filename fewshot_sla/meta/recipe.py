@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 from torch.optim import Optimizer
@@ -37,6 +37,7 @@ class MetaTraining:
             summed before the optimiser steps. They share the statistics of BatchNorm, so this is part of the recipe:
             memory grows with it, and with 1 the result is the same however the episodes are spread over processes.
         validation_episodes: number of validation episodes, the same ones each time.
+        start: whether the head's scale is calibrated before the first step or stays as given.
         seed: fixes initial weights, episodes and everything random in training.
     """
 
@@ -52,6 +53,7 @@ class MetaTraining:
     episodes_per_step: int = 1
     episodes_per_forward: int = 1
     validation_episodes: int = 200
+    start: Literal["calibrated", "as_given"] = "calibrated"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ class PiecewiseConstant(LambdaLR):
     """
 
     def __init__(
-        self, optimizer: Optimizer, milestones: Sequence[int], factors: Sequence[float], warmup: int = 0
+        self, optimizer: Optimizer, milestones: Sequence[float] = (), factors: Sequence[float] = (), warmup: float = 0.0
     ) -> None:
         if len(milestones) != len(factors) or list(milestones) != sorted(set(milestones)):
             raise UserError(

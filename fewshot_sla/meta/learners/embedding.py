@@ -1,5 +1,7 @@
 """EmbeddingLearner: a backbone embeds every image, a head does the rest."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -17,9 +19,10 @@ class EmbeddingLearner(MetaLearner):
     Args:
         backbone: embeds images [B, C, H, W] as features [B, D].
         head: fits the support features and scores the queries.
+        passes: whether support and query go through the backbone together or one after the other.
     """
 
-    def __init__(self, backbone: Backbone, head: Head) -> None:
+    def __init__(self, backbone: Backbone, head: Head, passes: Literal["joint", "separate"] = "joint") -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
