@@ -38,7 +38,7 @@ setup(
     },
     install_requires=[
         "fonttools>=4.40",
-        "jsonargparse[signatures]>=4.49",
+        "jsonargparse[signatures]>=4.49,<5",
         "kornia>=0.7",
         "lightning-fabric>=2.4",
         "matplotlib>=3.8",

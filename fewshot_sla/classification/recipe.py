@@ -86,6 +86,7 @@ def classification_parser() -> ArgumentParser:
         Classification,
         Hardware,
         defaults=DEFAULTS,
+        wing="classification",
     )
     add_run_options(parser, "runs/train")
     return parser

@@ -96,6 +96,7 @@ def recipe_parser() -> ArgumentParser:
         MetaTraining,
         Hardware,
         defaults=DEFAULTS,
+        wing="meta",
     )
     add_run_options(parser, "runs/meta_train")
     return parser

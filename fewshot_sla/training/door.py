@@ -64,8 +64,8 @@ def run_training(
     with seeded(options.seed):  # initial weights
         made = configuration.instantiate(parser, options, recipe)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    header = f"# python -m fewshot_sla.{program} --config {folder.config}\n"
-    config = header + yaml.safe_dump(resolved, sort_keys=False)
+    command = configuration.reproducing_command(program, arguments, _command_of_run(folder, arguments, resuming=resuming))
+    config = f"# {command}\n" + yaml.safe_dump(resolved, sort_keys=False)
     try:
         train(made, hardware, folder, config, resolved, resuming=resuming)
     except Interrupted as interrupted:
@@ -76,7 +76,7 @@ def run_training(
 
 
 def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    """The arguments, behind the run's own config.yaml if a run is to be resumed and no other is named.
+    """The arguments, behind the run's own config.yaml if a run is to be resumed and no recipe is named.
 
     It comes first so that the other arguments are understood by what it says: which options there are depends on it.
     """
@@ -84,22 +84,29 @@ def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> lis
     peek.add_argument("--run_folder", default=parser.get_default("run_folder"))
     peek.add_argument("--resume", action="store_true")
     peek.add_argument("--config")
+    peek.add_argument("--recipe")
     try:
         found, rest = peek.parse_known_args(list(arguments))
     except ArgumentError:  # the parser itself will say what is wrong
         return list(arguments)
-    if not found.resume or found.config is not None or {"-h", "--help"} & set(rest):
+    if not found.resume or found.config or found.recipe or {"-h", "--help"} & set(rest):
         return list(arguments)
     folder = RunFolder(found.run_folder)
     folder.require()
     return ["--config", str(folder.config), *arguments]
 
 
+def _command_of_run(folder: RunFolder, arguments: Sequence[str], *, resuming: bool) -> str:
+    """The command in the first line of the run's config.yaml, if the arguments go on from there; else nothing."""
+    if not resuming or any(word.split("=")[0] in ("--config", "--recipe") for word in arguments):
+        return ""
+    return folder.config.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+
+
 def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
     """The whole configuration as plain containers, without what is only a wish of this command."""
     resolved = yaml.safe_load(parser.dump(options))
-    resolved.pop("resume", None)
-    return resolved
+    return {key: value for key, value in resolved.items() if key not in ("resume", "recipe")}
 
 
 def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
