@@ -69,7 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}},
     "schedule": {
         "class_path": "fewshot_sla.training.schedules.PiecewiseConstant",
-        "init_args": {"milestones": [400, 600], "factors": [0.1, 0.01]},
+        "init_args": {"milestones": [0.5, 0.75], "factors": [0.1, 0.01]},
     },
     "loop": {"steps": 800},
     "batch_size": 50,
