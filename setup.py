@@ -30,9 +30,15 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["fewshot_sla", "fewshot_sla.*", "episodes", "episodes.*"]),
+    packages=[
+        *find_packages(include=["fewshot_sla", "fewshot_sla.*", "episodes", "episodes.*"]),
+        "fewshot_sla.configs",  # the folder at the root of a checkout
+    ],
+    package_dir={"fewshot_sla.configs": "configs"},
     package_data={
         "fewshot_sla": ["py.typed"],
+        "fewshot_sla.configs": ["*.md", "**/*.yaml"],
+        "fewshot_sla.paper": ["*.yaml"],
         "episodes": ["py.typed"],
         "episodes.datasets.layouts.class_lists": ["*.json"],
     },

@@ -34,7 +34,7 @@ def compose(
 
 
 def depth_of_class(fragment: Mapping[str, Any]) -> float:
-    """How many keys lead to the outermost class that a fragment names, without ``init_args``; infinite if it names none.
+    """How many keys lead to the outermost class of a fragment, not counting ``init_args``; infinite if it names none.
 
     Laid in this order, no fragment voids what another one says of the inside of an object.
 

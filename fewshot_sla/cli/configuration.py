@@ -3,17 +3,15 @@
 import inspect
 import itertools
 import re
-import shlex
-from argparse import ArgumentError
+from argparse import SUPPRESS, ArgumentError
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
+from fewshot_sla.cli.arguments import CommandLine, read_arguments
 from fewshot_sla.cli.composition import compose
 from fewshot_sla.cli.keys import check_keys
 from fewshot_sla.cli.recipes import Wing, read_options, resolve
@@ -68,7 +66,7 @@ def build_parser(
         parser.add_argument(
             "--recipe",
             type=str,
-            default=None,
+            default=SUPPRESS,
             help="Base and fragments joined by +, each a name (configs/README.md) or a YAML file",
         )
     if config_option:
@@ -89,10 +87,10 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         UserError: one line: which key is wrong, and the nearest valid one or the values allowed.
         SystemExit: with code 0, after --help or --print_config.
     """
-    words = _read(arguments, parser.flags if isinstance(parser, ComposingParser) else set())
+    words = read_arguments(arguments, parser.flags if isinstance(parser, ComposingParser) else set())
     try:
         if not isinstance(parser, ComposingParser) or parser.base is None:
-            check_keys(compose({}, *words.options), _known(parser))
+            check_keys(compose({}, *words.options), known_options(parser))
             return parser.parse_args(list(arguments))
         return _composed(parser, words)
     except ArgumentError as error:
@@ -107,7 +105,7 @@ def load(parser: ComposingParser, path: Path) -> Namespace:
     """
     options = read_options(path)
     try:
-        return _typed(parser, compose(parser.base or {}, options))
+        return typed(parser, compose(parser.base or {}, options))
     except ArgumentError as error:
         raise UserError(f"{path}: {_explain(str(error))}") from error
     except UserError as error:
@@ -149,95 +147,36 @@ def join_lists(arguments: Sequence[str], option: str) -> list[str]:
     return joined
 
 
-def reproducing_command(program: str, arguments: Sequence[str], begun: str = "") -> str:
-    """The command that asks for the same again; of a run that is resumed, the one that began it with what is new.
-
-    >>> reproducing_command("train", ["--recipe", "cifar100+sla", "--resume"])
-    'python -m fewshot_sla.train --recipe cifar100+sla'
-
-    Args:
-        program: name of the door.
-        arguments: of its command line.
-        begun: the command that began the run, if the arguments do not say it anew.
-    """
-    asked = [word for word in arguments if word != "--resume"]
-    return f"{begun or f'python -m fewshot_sla.{program}'} {shlex.join(asked)}".strip()
-
-
-@dataclass
-class _Words:
-    """A command line, taken apart."""
-
-    recipes: list[str] = field(default_factory=list)
-    configs: list[str] = field(default_factory=list)
-    options: list[dict[str, Any]] = field(default_factory=list)  # one nested mapping an option
-    asked: list[str] = field(default_factory=list)  # for help, or for the configuration to be printed
-    stray: list[str] = field(default_factory=list)
-
-
-def _read(arguments: Sequence[str], flags: set[str]) -> _Words:
-    words = _Words()
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        name, equals, value = word.partition("=")
-        if not (name.startswith("--") and name != "--") and name != "-h":
-            words.stray.append(word)
-            continue
-        asks = name in ("-h", "--help", "--print_config") or name.endswith(".help")
-        if not equals and name not in flags and rest and not rest[0].startswith("--") and name not in _ASK_ALONE:
-            value, equals = rest.pop(0), "="
-        if asks:
-            words.asked += [f"{name}={value}" if equals else name]
-        elif name in ("--recipe", "--config"):
-            (words.recipes if name == "--recipe" else words.configs).append(value)
-        else:
-            words.options.append(_nested(name.removeprefix("--"), value if equals else True))
-    return words
-
-
-_ASK_ALONE = ("-h", "--help", "--print_config")
-
-
-def _nested(key: str, value: str | bool) -> dict[str, Any]:
-    """An option as a fragment of a configuration; its value stays the text that the type of the option will read.
-
-    >>> _nested("loop.steps", "3")
-    {'loop': {'steps': '3'}}
-    """
-    node: Any = value
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            node = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--{key}: not readable as YAML ({' '.join(str(error).split())})") from error
-    for name in reversed(key.split(".")):
-        node = {name: node}
-    return node
-
-
-def _composed(parser: ComposingParser, words: _Words) -> Namespace:
+def _composed(parser: ComposingParser, words: CommandLine) -> Namespace:
     if words.stray:
         raise UserError(f"unrecognized: {words.stray[0]!r}; options begin with --, as in --seed 1")
     if len(words.recipes) > 1 or (words.recipes and parser.wing is None):
         raise UserError("--recipe: give one word, base and fragments joined by +")
+    # Before files are read: mistyped names of the options that name them are found here.
+    check_keys(compose({}, *words.options), {**known_options(parser), "recipe": None, "config": None})
     recipes = [resolve(word, parser.wing) for word in words.recipes if parser.wing]
     options = compose(parser.base or {}, *recipes, *map(read_options, words.configs), *words.options)
     if words.asked:
-        check_keys(options, _known(parser))
+        check_keys(options, known_options(parser))
         parser.set_defaults(options)
         return parser.parse_args(words.asked)  # exits
-    return _typed(parser, options)
+    return typed(parser, options)
 
 
-def _typed(parser: ArgumentParser, options: dict[str, Any]) -> Namespace:
-    check_keys(options, _known(parser))
+def typed(parser: ArgumentParser, options: dict[str, Any]) -> Namespace:
+    """Composed options, every one of its type; classes with all their arguments.
+
+    Raises:
+        UserError: for a key or a class that there is not.
+        ArgumentError: for a value of another type.
+    """
+    check_keys(options, known_options(parser))
     return parser.parse_object(options)
 
 
-def _known(parser: ArgumentParser) -> dict[str, Any]:
+def known_options(parser: ArgumentParser) -> dict[str, Any]:
     """Every option; under a group of options, a mapping of them."""
-    return {key: value for key, value in parser.get_defaults().as_dict().items() if key not in ("config", "recipe")}
+    return {key: value for key, value in parser.get_defaults().as_dict().items() if key != "config"}
 
 
 def _explain(message: str) -> str:

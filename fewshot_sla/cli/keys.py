@@ -14,7 +14,7 @@ def check_keys(
     known: Mapping[str, Any],  # every option; under one that is a group of options: theirs
     where: str = "",
 ) -> None:
-    """Raise UserError, with the nearest valid name, for a key that no group and no class has, or a class that is not there.
+    """Raise UserError, with the nearest valid name, for a key that nobody takes or a class that is not there.
 
     What has no ``class_path`` to tell what it takes is not looked into, nor are classes that take any keyword.
     """
@@ -73,7 +73,7 @@ def _class_at(class_path: str, place: str) -> Any:
 
 
 def _with_class(value: Any, parameter: inspect.Parameter) -> Any:
-    """The node of an argument that is an object: it may be the name of a class alone, or leave out that of the default."""
+    """The node of an argument that is an object: it may be the name of a class alone, or leave out the default's."""
     if isinstance(value, str) and _is_object(parameter.annotation):
         return {"class_path": value}
     if isinstance(value, Mapping) and "class_path" not in value and _is_object(type(parameter.default)):

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import yaml
 
-import fewshot_sla
 from episodes.errors import UserError
 from fewshot_sla.cli.composition import compose, depth_of_class
 
 Wing = Literal["meta", "classification"]
 _YAML = (".yaml", ".yml")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def configs_folder() -> Path:
     Raises:
         UserError: if they are in neither place.
     """
-    package = Path(fewshot_sla.__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "configs", package.parent / "configs"):
         if (folder / "meta").is_dir():
             return folder
@@ -93,6 +93,16 @@ def default_run_folder(word: str) -> str:
     return f"runs/{base}/{'_'.join(fragments) or 'base'}"
 
 
+def recipe_name(word: str, *, with_base: bool = False) -> str:
+    """What a recipe is called among others of its base, or of several bases.
+
+    >>> recipe_name("cifar100+sla+color6"), recipe_name("cifar100+sla", with_base=True), recipe_name("my/own.yaml")
+    ('sla_color6', 'cifar100_sla', 'own')
+    """
+    base, *fragments = _names(word)
+    return "_".join([base, *fragments] if with_base or not fragments else fragments)
+
+
 def read_options(path: str | Path) -> dict[str, Any]:
     """The options in a YAML file.
 
@@ -103,7 +113,7 @@ def read_options(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: there is no such configuration file")
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+        options = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except (OSError, yaml.YAMLError) as error:

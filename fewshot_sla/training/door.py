@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
+from fewshot_sla.cli.arguments import reproducing_command
 from fewshot_sla.cli.door import INTERRUPTED, OK
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.training.randomness import seeded
@@ -64,7 +65,8 @@ def run_training(
     with seeded(options.seed):  # initial weights
         made = configuration.instantiate(parser, options, recipe)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    command = configuration.reproducing_command(program, arguments, _command_of_run(folder, arguments, resuming=resuming))
+    begun = _command_of_run(folder, arguments) if resuming else ""
+    command = reproducing_command(program, arguments, begun)
     config = f"# {command}\n" + yaml.safe_dump(resolved, sort_keys=False)
     try:
         train(made, hardware, folder, config, resolved, resuming=resuming)
@@ -96,17 +98,19 @@ def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> lis
     return ["--config", str(folder.config), *arguments]
 
 
-def _command_of_run(folder: RunFolder, arguments: Sequence[str], *, resuming: bool) -> str:
+def _command_of_run(folder: RunFolder, arguments: Sequence[str]) -> str:
     """The command in the first line of the run's config.yaml, if the arguments go on from there; else nothing."""
-    if not resuming or any(word.split("=")[0] in ("--config", "--recipe") for word in arguments):
+    if any(word.split("=")[0] in ("--config", "--recipe") for word in arguments):
         return ""
-    return folder.config.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    first = folder.config.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("# ") if first.startswith("# python") else ""
 
 
 def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
     """The whole configuration as plain containers, without what is only a wish of this command."""
     resolved = yaml.safe_load(parser.dump(options))
-    return {key: value for key, value in resolved.items() if key not in ("resume", "recipe")}
+    resolved.pop("resume", None)
+    return resolved
 
 
 def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
