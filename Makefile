@@ -9,8 +9,8 @@ SLA = $(RUNS)/protonet_sla
 .PHONY: run test lint typecheck clean
 
 run: $(VENV)/installed  ## meta-train ProtoNet with and without label augmentation, test both, compare them
-	$(BIN)/python -m fewshot_sla.meta_train --config configs/glyphs/protonet_plain.yaml --run_folder $(PLAIN) --resume
-	$(BIN)/python -m fewshot_sla.meta_train --config configs/glyphs/protonet_sla.yaml --run_folder $(SLA) --resume
+	$(BIN)/python -m fewshot_sla.meta_train --recipe glyphs+protonet+plain --run_folder $(PLAIN) --resume
+	$(BIN)/python -m fewshot_sla.meta_train --recipe glyphs+protonet+sla --run_folder $(SLA) --resume
 	$(BIN)/python -m fewshot_sla.meta_test $(PLAIN)
 	$(BIN)/python -m fewshot_sla.meta_test $(SLA)
 	$(BIN)/python -m fewshot_sla.compare $(PLAIN) $(SLA)

@@ -1,4 +1,4 @@
-"""``python -m fewshot_sla.study CONFIG...``: several recipes, several seeds each: one table, one picture."""
+"""``python -m fewshot_sla.study RECIPE...``: several recipes, several seeds each: one table, one picture."""
 
 import sys
 from collections.abc import Sequence
@@ -11,20 +11,13 @@ from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import INTERRUPTED, OK, run_door
+from fewshot_sla.cli.recipes import recipe_name
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.training.door import run_training
 from fewshot_sla.training.recipe import Hardware
 
-_OBJECTIVES = "fewshot_sla.classification.objectives"
-_ROTATION = "--objective.transformations=episodes.Rotation"
-# What is compared where no configuration is given: the objectives of the paper, all else as train has it.
-DIGITS = {
-    "baseline": [f"--objective={_OBJECTIVES}.Baseline"],
-    "da": [f"--objective={_OBJECTIVES}.DA", _ROTATION],
-    "mt": [f"--objective={_OBJECTIVES}.MT", _ROTATION],
-    "sla": [f"--objective={_OBJECTIVES}.SLA", _ROTATION],
-    "sla_sd": [f"--objective={_OBJECTIVES}.SLASD", _ROTATION],
-}
+# What is compared where no recipe is named: the objectives of the paper on handwritten digits.
+DIGITS = ("digits+baseline", "digits+da", "digits+mt", "digits+sla", "digits+sla_sd")
 
 
 @dataclass
@@ -53,18 +46,18 @@ def main(arguments: Sequence[str]) -> int:
     own, options_of_train = _divided(arguments)
     parser = configuration.build_parser(
         "python -m fewshot_sla.study",
-        "Train and test several recipes with several seeds each, and compare them. Without a configuration: all "
+        "Train and test several recipes with several seeds each, and compare them. Without a recipe: all "
         "objectives on handwritten digits. Options after -- go to every training: -- --loop.steps 100",
         Study,
         config_option=False,
     )
-    parser.add_argument("configs", type=str, nargs="*", help="Configurations of train; a recipe is called by its file.")
+    parser.add_argument("recipes", type=str, nargs="*", help="Words as --recipe of train takes them, or YAML files.")
     try:
         options = configuration.parse(parser, configuration.join_lists(own, "--seeds"))
     except UserError as error:
         raise UserError(f"{error}; options of train go behind --, as in -- --loop.steps 100") from error
     study: Study = configuration.instantiate(parser, options, Study)
-    recipes = {name: [*described, *options_of_train] for name, described in _recipes(options.configs).items()}
+    recipes = {name: [*described, *options_of_train] for name, described in _recipes(options.recipes).items()}
     _check(recipes)
 
     # Heavy imports come after the command line is known to be good.
@@ -97,14 +90,15 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return words[:place], words[place + 1 :]
 
 
-def _recipes(configs: Sequence[str]) -> dict[str, list[str]]:
+def _recipes(words: Sequence[str]) -> dict[str, list[str]]:
     """Name of each recipe, and what train is told of it."""
-    if not configs:
-        return DIGITS
-    names = [Path(config).stem for config in configs]
+    chosen = list(words) or list(DIGITS)
+    names = [recipe_name(word) for word in chosen]
     if len(set(names)) < len(names):
-        raise UserError(f"two configurations have the same file name: {', '.join(sorted(names))}; rename one")
-    return {name: ["--config", config] for name, config in zip(names, configs, strict=True)}
+        names = [recipe_name(word, with_base=True) for word in chosen]
+    if len(set(names)) < len(names):
+        raise UserError(f"two recipes have the same name: {', '.join(sorted(names))}; rename one")
+    return {name: ["--recipe", word] for name, word in zip(names, chosen, strict=True)}
 
 
 def _check(recipes: dict[str, list[str]]) -> None:

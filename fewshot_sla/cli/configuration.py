@@ -1,26 +1,43 @@
 """From the command line and YAML files to objects, and from a mistake in them to one line that says how to mend it."""
 
-import difflib
-import importlib
 import inspect
 import itertools
 import re
-from argparse import ArgumentError
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from argparse import SUPPRESS, ArgumentError
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
-from fewshot_sla.cli.class_choices import without_void_arguments
+from fewshot_sla.cli.arguments import CommandLine, read_arguments
+from fewshot_sla.cli.composition import compose
+from fewshot_sla.cli.keys import check_keys
+from fewshot_sla.cli.recipes import Wing, read_options, resolve
 
 
-class _Parser(ArgumentParser):
-    """A parser that knows which defaults it was given beside those of the signatures."""
+class ComposingParser(ArgumentParser):
+    """A parser whose options are composed: defaults, a recipe, files, the command line, each laid over the former.
 
-    recipe_defaults: dict[str, Any] | None = None
+    Attributes:
+        base: what the options are where nothing else is said; None for a program without configurations.
+        wing: whose recipes ``--recipe`` names.
+        flags: options that take no value.
+    """
+
+    base: Mapping[str, Any] | None = None
+    wing: Wing | None = None
+
+    def __init__(self, **arguments: Any) -> None:
+        self.flags: set[str] = set()
+        super().__init__(**arguments)
+
+    def add_argument(self, *names: str, **described: Any) -> Any:
+        """Take note of flags."""
+        if described.get("action") == "store_true":
+            self.flags.update(names)
+        return super().add_argument(*names, **described)
 
 
 def build_parser(
@@ -28,8 +45,9 @@ def build_parser(
     description: str,
     *groups: type,
     defaults: dict[str, Any] | None = None,
+    wing: Wing | None = None,
     config_option: bool = True,
-) -> ArgumentParser:
+) -> ComposingParser:
     """A parser whose options are the arguments of dataclasses, explained by their docstrings.
 
     Args:
@@ -37,43 +55,72 @@ def build_parser(
         description: shown by --help.
         groups: dataclasses; each argument of their constructors becomes an option.
         defaults: values of arguments that have no default of their own.
+        wing: whose recipes can be named by ``--recipe WORD``; None for none.
         config_option: whether ``--config FILE`` and ``--print_config`` are offered.
     """
-    parser = _Parser(prog=program, description=description, exit_on_error=False, default_env=False, allow_abbrev=False)
+    parser = ComposingParser(
+        prog=program, description=description, exit_on_error=False, default_env=False, allow_abbrev=False
+    )
+    if wing:
+        parser.wing = wing
+        parser.add_argument(
+            "--recipe",
+            type=str,
+            default=SUPPRESS,
+            help="Base and fragments joined by +, each a name (configs/README.md) or a YAML file",
+        )
     if config_option:
+        parser.base = defaults or {}
         parser.add_argument("--config", action="config", help="YAML file with any of the options; may be repeated")
     for group in groups:
         parser.add_class_arguments(group, nested_key=None, fail_untyped=True, sub_configs=False)
-    if defaults:
-        parser.set_defaults(defaults)
-        parser.recipe_defaults = defaults
-        for action in parser._actions:
-            action.required = action.required and action.dest.split(".")[0] not in defaults
     return parser
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     """Parse and check the command line.
 
+    Where there are configurations, the parser's defaults, the recipe, the files in their order, and the other options
+    are composed (:func:`~fewshot_sla.cli.composition.compose`), wherever on the command line they stand.
+
     Raises:
         UserError: one line: which key is wrong, and the nearest valid one or the values allowed.
         SystemExit: with code 0, after --help or --print_config.
     """
-    if isinstance(parser, _Parser) and parser.recipe_defaults:
-        _set_defaults(parser, without_void_arguments(parser.recipe_defaults, arguments))
+    words = read_arguments(arguments, parser.flags if isinstance(parser, ComposingParser) else set())
     try:
-        return parser.parse_args(list(arguments))
+        if not isinstance(parser, ComposingParser) or parser.base is None:
+            check_keys(compose({}, *words.options), known_options(parser))
+            return parser.parse_args(list(arguments))
+        return _composed(parser, words)
     except ArgumentError as error:
-        raise UserError(_explain(str(error), parser)) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"a configuration file is not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise UserError(_explain(str(error))) from error
 
 
-def _set_defaults(parser: _Parser, defaults: dict[str, Any]) -> None:
-    """Chosen classes as defaults; one that does not exist is left for the parser to complain of."""
-    for name, value in defaults.items():
-        with suppress(TypeError, ValueError, AttributeError, ImportError, KeyError):
-            parser.set_defaults({name: value})
+def load(parser: ComposingParser, path: Path) -> Namespace:
+    """Parse a configuration file as :func:`parse` would.
+
+    Raises:
+        UserError: one line, which names the file.
+    """
+    options = read_options(path)
+    try:
+        return typed(parser, compose(parser.base or {}, options))
+    except ArgumentError as error:
+        raise UserError(f"{path}: {_explain(str(error))}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
+    """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
+    try:
+        made = parser.instantiate(options)
+    except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"cannot build what the configuration describes: {error}") from error
+    return group(**{name: made[name] for name in inspect.signature(group).parameters})
 
 
 def join_lists(arguments: Sequence[str], option: str) -> list[str]:
@@ -100,76 +147,41 @@ def join_lists(arguments: Sequence[str], option: str) -> list[str]:
     return joined
 
 
-def load(parser: ArgumentParser, path: Path) -> Namespace:
-    """Parse a configuration file as :func:`parse` would."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such configuration file")
-    try:
-        return parse(parser, ["--config", str(path)])
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+def _composed(parser: ComposingParser, words: CommandLine) -> Namespace:
+    if words.stray:
+        raise UserError(f"unrecognized: {words.stray[0]!r}; options begin with --, as in --seed 1")
+    if len(words.recipes) > 1 or (words.recipes and parser.wing is None):
+        raise UserError("--recipe: give one word, base and fragments joined by +")
+    # Before files are read: mistyped names of the options that name them are found here.
+    check_keys(compose({}, *words.options), {**known_options(parser), "recipe": None, "config": None})
+    recipes = [resolve(word, parser.wing) for word in words.recipes if parser.wing]
+    options = compose(parser.base or {}, *recipes, *map(read_options, words.configs), *words.options)
+    if words.asked:
+        check_keys(options, known_options(parser))
+        parser.set_defaults(options)
+        return parser.parse_args(words.asked)  # exits
+    return typed(parser, options)
 
 
-def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
-    """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
-    try:
-        made = parser.instantiate(options)
-    except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"cannot build what the configuration describes: {error}") from error
-    return group(**{name: made[name] for name in inspect.signature(group).parameters})
+def typed(parser: ArgumentParser, options: dict[str, Any]) -> Namespace:
+    """Composed options, every one of its type; classes with all their arguments.
+
+    Raises:
+        UserError: for a key or a class that there is not.
+        ArgumentError: for a value of another type.
+    """
+    check_keys(options, known_options(parser))
+    return parser.parse_object(options)
 
 
-def _explain(message: str, parser: ArgumentParser) -> str:
-    """One line for what jsonargparse says in many."""
+def known_options(parser: ArgumentParser) -> dict[str, Any]:
+    """Every option; under a group of options, a mapping of them."""
+    return {key: value for key, value in parser.get_defaults().as_dict().items() if key != "config"}
+
+
+def _explain(message: str) -> str:
+    """One line for what jsonargparse says in many: the innermost reason, behind the place that it is about."""
     place = ".".join(re.findall(r'Parser key "([\w.]+)"', message))
-    class_paths = re.findall(r"class_path '([\w.]+)'", message)
-    unknown = re.search(
-        r"unrecognized arguments: -*([\w.]+)|Option '([\w.]+)' is not accepted|does not accept option '([\w.]+)'",
-        message,
-    )
-    if unknown:
-        key = next(group for group in unknown.groups() if group)
-        group = re.search(r"Group '([\w.]+)'", message)
-        if class_paths:
-            return _unknown(key, f"{place} ({class_paths[-1]})", _arguments_of(class_paths[-1]))
-        if group:
-            return _unknown(key, group[1], _keys_below(parser, f"{group[1]}."))
-        return _unknown(key, "", _keys_below(parser, ""))
-    missing = re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message)
-    if missing:
-        return _unknown(missing[2], f"{place} (module {missing[1]})", _names_in(missing[1]), what="class")
-    return _last_words(message, place)
-
-
-def _unknown(name: str, where: str, valid: Iterable[str], what: str = "key") -> str:
-    valid = sorted(set(valid))
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5) or [
-        key for key in valid if key.rpartition(".")[2] == name.rpartition(".")[2]
-    ]
-    told = f"did you mean {near[0]!r}?" if near else f"valid ones are {', '.join(valid)}"
-    return f"unknown {what} {name!r}{f' in {where}' if where else ''}; {told}"
-
-
-def _keys_below(parser: ArgumentParser, prefix: str) -> list[str]:
-    keys = [action.dest for action in parser._actions if action.dest not in ("help", "print_config")]
-    return [key.removeprefix(prefix) for key in keys if key.startswith(prefix) and not key.endswith(".help")]
-
-
-def _arguments_of(class_path: str) -> list[str]:
-    module, _, name = class_path.rpartition(".")
-    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-    return list(parameters)
-
-
-def _names_in(module: str) -> list[str]:
-    found = importlib.import_module(module)
-    return [name for name in dir(found) if not name.startswith("_")]
-
-
-def _last_words(message: str, place: str) -> str:
-    """The innermost reason, on one line, behind the place it is about."""
     lines = [line.strip(" -") for line in message.splitlines()]
     reasons = [
         line

@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
+from fewshot_sla.cli.arguments import reproducing_command
 from fewshot_sla.cli.door import INTERRUPTED, OK
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.training.kind import Kind, M, R
@@ -44,8 +45,9 @@ def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
     with seeded(options.seed):  # initial weights
         recipe: R = configuration.instantiate(parser, options, kind.recipe)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    header = f"# python -m fewshot_sla.{kind.program} --config {folder.config}\n"
-    config = header + yaml.safe_dump(resolved, sort_keys=False)
+    begun = _command_of_run(folder, arguments) if resuming else ""
+    command = reproducing_command(kind.program, arguments, begun)
+    config = f"# {command}\n" + yaml.safe_dump(resolved, sort_keys=False)
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.training.train import train
 
@@ -61,7 +63,7 @@ def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
 
 
 def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    """The arguments, behind the run's own config.yaml if a run is to be resumed and no other is named.
+    """The arguments, behind the run's own config.yaml if a run is to be resumed and no recipe is named.
 
     It comes first so that the other arguments are understood by what it says: which options there are depends on it.
     """
@@ -69,15 +71,24 @@ def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> lis
     peek.add_argument("--run_folder", default=parser.get_default("run_folder"))
     peek.add_argument("--resume", action="store_true")
     peek.add_argument("--config")
+    peek.add_argument("--recipe")
     try:
         found, rest = peek.parse_known_args(list(arguments))
     except ArgumentError:  # the parser itself will say what is wrong
         return list(arguments)
-    if not found.resume or found.config is not None or {"-h", "--help"} & set(rest):
+    if not found.resume or found.config or found.recipe or {"-h", "--help"} & set(rest):
         return list(arguments)
     folder = RunFolder(found.run_folder)
     folder.require()
     return ["--config", str(folder.config), *arguments]
+
+
+def _command_of_run(folder: RunFolder, arguments: Sequence[str]) -> str:
+    """The command in the first line of the run's config.yaml, if the arguments go on from there; else nothing."""
+    if any(word.split("=")[0] in ("--config", "--recipe") for word in arguments):
+        return ""
+    first = folder.config.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("# ") if first.startswith("# python") else ""
 
 
 def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:

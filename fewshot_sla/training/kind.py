@@ -44,7 +44,12 @@ class Kind(ABC, Generic[R, M]):
     def parser(self) -> ArgumentParser:
         """The command line of the door that trains, and the schema of ``config.yaml`` in its run folders."""
         parser = build_parser(
-            f"python -m fewshot_sla.{self.program}", self.description, self.recipe, Hardware, defaults=self.defaults
+            f"python -m fewshot_sla.{self.program}",
+            self.description,
+            self.recipe,
+            Hardware,
+            defaults=self.defaults,
+            wing=self.wing,
         )
         add_run_options(parser, f"runs/{self.program}")
         return parser

@@ -13,7 +13,7 @@ SLA = "--objective=fewshot_sla.meta.SLA"
 
 MISTAKES = {
     "mistyped key": (["--seedd=1"], "unknown key 'seedd'; did you mean 'seed'?"),
-    "mistyped nested key": (["--train.kshot=1"], "unknown key 'train.kshot'; did you mean 'train.k_shot'?"),
+    "mistyped nested key": (["--train.kshot=1"], "unknown key 'kshot' in train; did you mean 'k_shot'?"),
     "mistyped argument of a class": (["--learner.backbone.chanels=8"], "did you mean 'channels'?"),
     "mistyped class": (["--learner.head=fewshot_sla.heads.RidgeHed"], "did you mean 'RidgeHead'?"),
     "class without a path": (["--learner.head=MyHead"], "MyHead is not a known class; give its path"),

@@ -138,11 +138,11 @@ def test_a_checkpoint_of_another_network(run: Path, tmp_path: Path, capsys: pyte
     assert "the checkpoint is of another model" in words_of(capsys, other)
 
 
-def test_a_study_without_seeds_or_of_two_files_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_without_seeds_or_with_two_recipes_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert doors.run_study("--seeds=[]") == 2
     assert "seeds must be at least one number" in capsys.readouterr().err
-    assert doors.run_study("a/x.yaml", "b/x.yaml", "--folder", str(tmp_path)) == 2
-    assert "have the same file name" in capsys.readouterr().err
+    assert doors.run_study("a/x.yaml+sla", "b/x.yaml+sla", "--folder", str(tmp_path)) == 2
+    assert "two recipes have the same name" in capsys.readouterr().err
     assert doors.run_study(str(tmp_path / "none.yaml"), "--folder", str(tmp_path / "s")) == 2
     assert "none.yaml" in capsys.readouterr().err
 

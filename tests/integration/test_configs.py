@@ -1,201 +1,329 @@
-"""Every configuration that is shipped: its header tells the truth, it loads, and it takes two steps."""
+"""The shipped configurations: every combination is understood, says what the papers say, and trains."""
 
 import fnmatch
+import itertools
 import math
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
-from jsonargparse import Namespace
 
+from episodes.errors import UserError
 from fewshot_sla import train
 from fewshot_sla.classification.recipe import Classification, classification_parser
 from fewshot_sla.cli import configuration
+from fewshot_sla.cli.arguments import reproducing_command
+from fewshot_sla.cli.composition import compose
 from fewshot_sla.cli.door import run_door
+from fewshot_sla.cli.keys import check_keys
+from fewshot_sla.cli.recipes import Wing, configs_folder, recipe_names, resolve
+from fewshot_sla.meta.recipe import MetaTraining, recipe_parser
 from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import doors
 
-EVERY = sorted((doors.ROOT / "configs").rglob("*.yaml"))
-CLASSIFICATION = [path for path in EVERY if "fewshot_sla.classification." in path.read_text()]
-CONFIGS = [path for path in EVERY if path not in CLASSIFICATION]
-PUBLISHED = [path for path in CONFIGS if "ResNet12" in path.read_text()]
-SMALL = [
-    "--loop.steps=2",
-    "--loop.log_every=1",
-    "--validation_episodes=2",
-    "--train.n_query=2",
-    "--validation.n_query=2",
-]
-
-# Real data sets are stood in for by a few images of the same shape, and their network by a narrow one: two steps of the
-# real thing take minutes on a CPU. The real files are read by the tests of the readers and by test_real_data.py.
-STAND_INS = {
-    "cifarfs": (3, 32),
-    "fc100": (3, 32),
-    "miniimagenet": (3, 84),
-    "tieredimagenet": (3, 84),
-    "omniglot": (1, 28),
+PARSERS = {"meta": recipe_parser(), "classification": classification_parser()}
+META, CLASSIFICATION = recipe_names("meta"), recipe_names("classification")
+README = (configs_folder() / "README.md").read_text()
+SETS = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200, "cub200": 200, "mit67": 67, "stanforddogs": 120}
+PHOTOGRAPHS = ("cub200", "mit67", "stanforddogs")
+# MetaOptNet's side of DropBlock's blocks, padding, episodes a pass, training shots of ridge and svm, smoothing.
+RESNET12 = {
+    "cifarfs": (2, 4, 8, 5, 0),
+    "fc100": (2, 4, 8, 15, 0),
+    "miniimagenet": (5, 8, 2, 15, 0.1),
+    "tieredimagenet": (5, 8, 2, 10, 0),
+}
+LONG_TAILS = {"cifar10_lt": (5000, 10), "cifar100_lt": (500, 100)}  # images a class, classes, before any is left out
+MS = {  # views a fragment makes of an image
+    "rotation2": 2,
+    "rotation4": 4,
+    "color3": 3,
+    "color6": 6,
+    "rotation2_color3": 6,
+    "rotation4_color3": 12,
+    "rotation4_color6": 24,
 }
 
 
-def stand_in(path: Path) -> list[str]:
-    """Options that replace what the test does not have."""
-    name = path.parent.name
-    if name not in STAND_INS:
-        return ["--train.k_shot=1"]
-    channels, size = STAND_INS[name]
-    data = [
-        "--data=tests.tiny.TinyImages",
-        f"--data.channels={channels}",
-        f"--data.height={size}",
-        f"--data.width={size}",
-    ]
-    narrow = ["--learner.backbone.widths=[4,4,4,4]"] if "ResNet12" in path.read_text() else []
-    return [
-        *data,
-        *narrow,
-        "--train.k_shot=1",
-        "--validation.k_shot=1",
-        "--episodes_per_step=1",
-        "--episodes_per_forward=1",
-    ]
+def words(base: str, names: dict[str, list[str]], *topics: str) -> list[str]:
+    """A base with every combination of the fragments of some topics."""
+    return ["+".join([base, *chosen]) for chosen in itertools.product(*(names[topic] for topic in topics))]
 
 
-def test_there_are_configs() -> None:
-    names = {str(path.relative_to(doors.ROOT / "configs")) for path in CONFIGS}
-    heads = ("protonet", "ridge", "svm")
-    assert {f"glyphs/{head}_{kind}.yaml" for head in heads for kind in ("plain", "da", "sla")} <= names
-    for folder in STAND_INS:
-        assert {f"{folder}/{h}_{k}{q}.yaml" for h in heads for k in ("plain", "sla") for q in ("", "_quick")} <= names
+def every_word() -> list[tuple[Wing, str]]:
+    """Every base with every fragment that makes sense with it."""
+    meta = [word for base in META[""] for word in words(base, META, "head", "objective")]
+    meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
+    found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
+    for base in CLASSIFICATION[""]:
+        objectives = words(base, CLASSIFICATION, "objective")
+        views = [f"{word}+{view}" for word in objectives if "baseline" not in word for view in CLASSIFICATION["views"]]
+        losses = words(base, CLASSIFICATION, "objective", "loss")
+        ratios = words(base, CLASSIFICATION, "imbalance") if "_lt" in base else []
+        found += [("classification", word) for word in [base, *objectives, *views, *losses, *ratios]]
+    return found
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(doors.ROOT / "configs")))
-def test_config_takes_two_steps(path: Path, tmp_path: Path) -> None:
-    relative = path.relative_to(doors.ROOT)
-    first_line = path.read_text().splitlines()[0]
-    assert first_line == f"# python -m fewshot_sla.meta_train --config {relative}"
-    assert yaml.safe_load(path.read_text())["run_folder"] == f"runs/{relative.parent.name}/{path.stem}"
-    folder = tmp_path / "run"
-    arguments = ["--config", str(path), f"--run_folder={folder}", "--accelerator=cpu", *SMALL, *stand_in(path)]
-    assert run_door(doors.meta_train.main, arguments) == 0
-    assert [row["step"] for row in read_metrics(folder / "metrics.csv")] == [1, 2]
+def test_every_combination_has_only_keys_that_somebody_takes() -> None:
+    known = {wing: configuration.known_options(parser) for wing, parser in PARSERS.items()}
+    every = every_word()
+    assert len(every) > 700
+    for wing, word in every:
+        base = PARSERS[wing].base
+        assert base is not None
+        check_keys(compose(base, resolve(word, wing)), known[wing])
 
 
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: str(path.relative_to(doors.ROOT / "configs")))
-def test_config_keeps_the_published_proportions(path: Path) -> None:
-    """In a quick run the learning rate falls, and DropBlock is fully on, at the same parts of the training."""
-    config = yaml.safe_load(path.read_text())
-    steps = config["loop"]["steps"]
-    assert [m / steps for m in config["schedule"]["init_args"]["milestones"]] == pytest.approx([1 / 3, 2 / 3, 5 / 6])
-    assert config["learner"]["init_args"]["backbone"]["init_args"]["schedule_steps"] / steps == pytest.approx(1 / 3)
-    assert config["episodes_per_step"] == 8
+@pytest.mark.parametrize("base", META[""])
+def test_a_base_alone_is_protonet_without_label_augmentation(base: str) -> None:
+    options = resolve(base, "meta")
+    assert options.pop("run_folder") == f"runs/{base}/base"
+    other = resolve(f"{base}+protonet+plain", "meta")
+    assert other.pop("run_folder") == f"runs/{base}/protonet_plain"
+    assert options == other
+    parsed = configuration.parse(PARSERS["meta"], ["--recipe", f"{base}+ridge+sla"])
+    made = configuration.instantiate(PARSERS["meta"], parsed, MetaTraining)
+    assert made.objective.transformations.m == 4
 
 
-# Classification: every file is parsed and checked; one file of each objective takes two steps.
-
-EPOCHS = {"": 200, "_quick": 20}
-STEPS = {"cifar10": 80_000, "cifar100": 80_000, "tinyimagenet": 80_000, "cub200": 30_000, "mit67": 30_000}
-STEPS["stanforddogs"] = 30_000
-IMAGES_A_CLASS = {"cifar10_lt": (5000, 10), "cifar100_lt": (500, 100)}  # and classes, before any is left out
-LONG_TAILED = [path for path in CLASSIFICATION if path.parent.name in IMAGES_A_CLASS]
-README = (doors.ROOT / "configs" / "README.md").read_text()
-KINDS = ("baseline", "da", "mt", "sla", "sla_sd")
-COMPOSED = ("sla_rotation2", "sla_color3", "sla_rotation2_color3", "sla_rotation_color3", "sla_rotation_color")
-FEW = ("--loop.steps=2", "--loop.log_every=1", "--batch_size=2", "--compile=false", "--accelerator=cpu")
+@pytest.mark.parametrize("base", CLASSIFICATION[""])
+def test_a_base_alone_is_the_baseline_with_cross_entropy(base: str) -> None:
+    options = configuration.parse(PARSERS["classification"], ["--recipe", base])
+    assert options.run_folder == f"runs/{base}/base"
+    options.run_folder = other_folder = f"runs/{base}/ce_baseline"
+    other = configuration.parse(PARSERS["classification"], ["--recipe", f"{base}+ce+baseline"])
+    assert (other, other.run_folder) == (options, other_folder)
 
 
-def short(path: Path) -> str:
-    return str(path.relative_to(doors.ROOT / "configs"))
+# Published settings, as the papers write them.
 
 
-def quick(path: Path) -> bool:
-    return path.stem.endswith("_quick")
+@pytest.mark.parametrize("base", RESNET12)
+@pytest.mark.parametrize("head", ["protonet", "ridge", "svm"])
+@pytest.mark.parametrize("objective", ["plain", "sla"])
+def test_settings_of_metaoptnet(base: str, head: str, objective: str) -> None:
+    """Lee et al. 2019, section 4: 60 epochs of 1000 steps, factors 0.06, 0.012, 0.0024 from epochs 20, 40 and 50 on."""
+    options = resolve(f"{base}+{head}+{objective}", "meta")
+    block, padding, at_once, shots, smoothing = RESNET12[base]
+    learner = options["learner"]["init_args"]
+    assert learner["backbone"]["init_args"] == {
+        "in_channels": 3,
+        "drop_rate": 0.1,
+        "block_size": block,
+        "ramp": pytest.approx(20 / 60, abs=1e-6),
+    }
+    assert (learner["passes"], options["start"]) == ("separate", "as_given")
+    assert options["objective"].get("init_args", {}).get("label_smoothing", 0) == smoothing
+    assert options["train"] == {"n_way": 5, "k_shot": 5 if head == "protonet" else shots, "n_query": 6}
+    assert options["validation"] == {"n_way": 5, "k_shot": 5, "n_query": 15}
+    assert (options["episodes_per_step"], options["episodes_per_forward"]) == (8, at_once)
+    assert options["augmentation"]["init_args"] == {"padding": padding}
+    assert options["optimizer"]["init_args"] == {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.0005}
+    schedule = options["schedule"]["init_args"]
+    assert [round(share * 60_000) for share in schedule["milestones"]] == [20_000, 40_000, 50_000]
+    assert [round(share * 6_000) for share in schedule["milestones"]] == [2_000, 4_000, 5_000]  # of a tenth of it
+    assert schedule["factors"] == [0.06, 0.012, 0.0024]
+    assert (options["loop"]["steps"], options["loop"]["validate_every"]) == (60_000, 1000)
+    one_shot = resolve(f"{base}+{head}+{objective}+1shot", "meta")
+    assert (one_shot["train"]["k_shot"], one_shot["validation"]["k_shot"]) == (1, 1)
 
 
-def parsed(path: Path, *options: str) -> Namespace:
-    return configuration.parse(classification_parser(), ["--config", str(path), *options])
+@pytest.mark.parametrize("base", SETS)
+@pytest.mark.parametrize("objective", CLASSIFICATION["objective"])
+def test_settings_of_balanced_data(base: str, objective: str) -> None:
+    """The SLA paper, section 3.1: lr 0.1, a tenth at half and at three quarters; batches of 128, or 32 photographs."""
+    options = resolve(f"{base}+{objective}", "classification")
+    steps = options["loop"]["steps"]
+    assert steps == (30_000 if base in PHOTOGRAPHS else 80_000)
+    assert [share * steps for share in options["schedule"]["init_args"]["milestones"]] == [steps // 2, 3 * steps // 4]
+    assert options["schedule"]["init_args"]["factors"] == [0.1, 0.01]
+    assert options["batch_size"] == (32 if base in PHOTOGRAPHS else 128)
+    assert options["optimizer"]["init_args"] == {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}
+    assert options["backbone"]["init_args"].get("depth", 18) == (32 if base.startswith("cifar") else 18)
+    assert options["keep"] == "last"  # so the split val is never opened: none of these sets is published with one
 
 
-def one_of_each_objective() -> list[Path]:
-    """The first file with it: ResNetCifar, as far as there is one, is quicker than ResNet18."""
-    backwards = reversed(CLASSIFICATION)
-    return list({str(yaml.safe_load(path.read_text())["objective"]): path for path in backwards}.values())
-
-
-def test_there_is_a_config_for_every_cell() -> None:
-    names = {short(path) for path in CLASSIFICATION}
-    for folder in STEPS:
-        assert {f"{folder}/{kind}{end}.yaml" for kind in KINDS for end in EPOCHS} <= names
-        assert {f"{folder}/{kind}.yaml" for kind in ("sla_color", "sla_sd_color")} <= names
-    assert {f"{folder}/{kind}.yaml" for folder in ("cub200", "stanforddogs") for kind in COMPOSED} <= names
-    cells = [f"{loss}{sd}_ratio" for loss in ("ce", "cb_rw", "ldam_drw") for sd in ("", "_sla_sd")]
-    for folder in IMAGES_A_CLASS:
-        assert {f"{folder}/{cell}{ratio}.yaml" for cell in cells for ratio in ("100", "10", "100_quick")} <= names
-
-
-@pytest.mark.parametrize("path", CLASSIFICATION, ids=short)
-def test_classification_config_tells_the_truth(path: Path) -> None:
-    config = parsed(path)
-    lines = path.read_text().splitlines()
-    header = lines[: lines.index(f"run_folder: runs/{short(path).removesuffix('.yaml')}")]
-    assert header[0] == f"# python -m fewshot_sla.train --config configs/{short(path)}"
-    assert all(line.startswith("# ") for line in header)
-    assert any("Published" in line or "docs/results.md" in line for line in header)
-    assert ("# has not been measured." in header) == quick(path)
-    assert config.keep == "last"  # so the split val is never opened: none of these sets is published with one
-    declared = re.findall(r"# M = (\d+)$", path.read_text(), re.MULTILINE)
-    given = configuration.instantiate(classification_parser(), config, Classification).objective
-    assert [given.transformations.m] == ([int(m) for m in declared] or [1])
-
-
-@pytest.mark.parametrize("path", [p for p in CLASSIFICATION if p.parent.name in STEPS], ids=short)
-def test_schedule_of_balanced_data(path: Path) -> None:
-    config = parsed(path)
-    steps = STEPS[path.parent.name] // (10 if quick(path) else 1)
-    assert config.loop.steps == steps
-    assert config.schedule.init_args.milestones == [steps // 2, 3 * steps // 4]
-    assert config.schedule.init_args.factors == [0.1, 0.01]
-    assert config.schedule.init_args.warmup == 0
-    assert config.batch_size == (32 if STEPS[path.parent.name] == 30_000 else 128)
-    sgd = config.optimizer.init_args
-    assert (sgd.lr, sgd.momentum, sgd.weight_decay) == (0.1, 0.9, 0.0001)
-
-
-@pytest.mark.parametrize("path", LONG_TAILED, ids=short)
-def test_schedule_of_long_tails(path: Path) -> None:
-    """200 epochs (20 if quick) of the images that are left, and every change at the epoch that the paper has it at."""
-    config = parsed(path)
-    (largest, classes), ratio = IMAGES_A_CLASS[path.parent.name], config.data.init_args.ratio
-    assert f"_ratio{ratio:g}" in path.stem
+@pytest.mark.parametrize("base", LONG_TAILS)
+@pytest.mark.parametrize("ratio", [10, 100])
+@pytest.mark.parametrize("loss", ["ce", "cb_rw", "ldam_drw"])
+@pytest.mark.parametrize("distilled", ["", "+sla_sd"])
+def test_settings_of_long_tails(base: str, ratio: int, loss: str, distilled: str) -> None:
+    """Cao et al. 2019: 200 epochs of what is left, every change at its epoch."""
+    options = resolve(f"{base}+ratio{ratio}+{loss}{distilled}", "classification")
+    largest, classes = LONG_TAILS[base]
     images = sum(int(largest * ratio ** (-number / (classes - 1))) for number in range(classes))
-    epochs = EPOCHS["_quick" if quick(path) else ""]
-    steps, batch = config.loop.steps, config.batch_size
+    steps, batch = options["loop"]["steps"], options["batch_size"]
     assert steps % 10 == 0
-    assert (steps - 10) * batch < epochs * images <= steps * batch
-    assert f"{epochs} epochs of {images:,} images" in path.read_text()
-    schedule = config.schedule.init_args
-    assert [milestone * 10 for milestone in schedule.milestones] == [steps * 8, steps * 9]  # epochs 160 and 180 of 200
-    assert schedule.factors == [0.01, 0.0001]
-    assert schedule.warmup == math.ceil(steps * 5 / 200)
-    assert config.optimizer.init_args.weight_decay == 0.0002
-    reweighting = config.objective.init_args.label_loss.init_args.reweighting.get("init_args") or Namespace()
-    assert reweighting.get("beta") == (None if path.stem.startswith("ce") else 0.9999)
-    if path.stem.startswith("ldam_drw"):  # begins with the very step that the learning rate falls at
-        first = schedule.milestones[0]
-        assert (first - 1) / steps < reweighting.start <= first / steps
+    assert (steps - 10) * batch < 200 * images <= steps * batch
+    assert options["data"]["init_args"]["ratio"] == ratio
+    schedule = options["schedule"]["init_args"]
+    assert [share * 200 for share in schedule["milestones"]] == [160, 180]
+    assert (schedule["factors"], schedule["warmup"] * 200) == ([0.01, 0.0001], 5)
+    assert options["optimizer"]["init_args"]["weight_decay"] == 0.0002
+    assert options["objective"]["class_path"].endswith("SLASD" if distilled else "Baseline")
+    arguments = options["objective"]["init_args"]["label_loss"].get("init_args", {})
+    reweighting = arguments.get("reweighting", {}).get("init_args", {})
+    assert reweighting.get("beta") == (None if loss == "ce" else 0.9999)
+    if loss == "ldam_drw":  # begins with the very step that the learning rate falls at
+        assert (arguments["max_margin"], arguments["scale"]) == (0.5, 30)
+        assert math.isclose(reweighting["start"], schedule["milestones"][0])
 
 
-@pytest.mark.parametrize("path", one_of_each_objective(), ids=short)
-def test_classification_config_takes_two_steps(path: Path, tmp_path: Path) -> None:
-    data = "data.source" if "LongTailed" in path.read_text() else "data"
-    shape = [f"--{data}.channels=3", f"--{data}.height=32", f"--{data}.width=32", f"--{data}.per_class=100"]
-    narrow = ["--backbone.depth=8", "--backbone.width=4"] if "ResNetCifar" in path.read_text() else []
-    folder = tmp_path / "run"
-    stand_ins = [f"--{data}=tests.tiny.TinyImages", *shape, *narrow, f"--run_folder={folder}"]
-    assert run_door(train.main, ["--config", str(path), *stand_ins, *FEW]) == 0
+@pytest.mark.parametrize("views", CLASSIFICATION["views"])
+def test_number_of_views(views: str) -> None:
+    parser = PARSERS["classification"]
+    options = configuration.parse(parser, ["--recipe", f"digits+sla_sd+{views}"])
+    assert configuration.instantiate(parser, options, Classification).objective.transformations.m == MS[views]
+
+
+def test_the_digits_of_a_train_without_arguments() -> None:
+    options = resolve("digits+sla", "classification")
+    options.pop("run_folder")
+    parser = PARSERS["classification"]
+    assert parser.base is not None
+    assert configuration.typed(parser, compose(parser.base, options)) == configuration.parse(parser, [])
+
+
+# Every configuration of the time when each was a file of its own: 209 of them, a third at a fraction of the length.
+
+QUICK = ("--loop.steps=6000", "--loop.validate_every=500", "--validation_episodes=500")
+FORMER_VIEWS = {
+    "rotation2": "rotation2",
+    "color3": "color3",
+    "rotation2_color3": "rotation2_color3",
+    "rotation_color3": "rotation4_color3",
+    "rotation_color": "rotation4_color6",
+}
+
+
+Former = dict[str, tuple[Wing, str, tuple[str, ...]]]  # path of the file: wing, word of the recipe, further options
+
+
+def former_meta() -> Former:
+    found: Former = {}
+    for base in (*RESNET12, "omniglot"):
+        short = QUICK if base in RESNET12 else ("--loop.steps=2000",)
+        for head, kind in itertools.product(("protonet", "ridge", "svm"), ("plain", "sla")):
+            found[f"{base}/{head}_{kind}"] = ("meta", f"{base}+{head}+{kind}", ())
+            found[f"{base}/{head}_{kind}_quick"] = ("meta", f"{base}+{head}+{kind}", short)
+    for head, kind in itertools.product(("protonet", "ridge", "svm"), ("plain", "da", "sla")):
+        found[f"glyphs/{head}_{kind}"] = ("meta", f"glyphs+{head}+{kind}", ())
+    for kind in ("plain", "sla"):
+        found[f"glyphs/maml_{kind}"] = ("meta", f"glyphs+maml+{kind}", ())
+        found[f"cifarfs/conv4_protonet_{kind}"] = ("meta", f"cifarfs_conv4+protonet+{kind}", ())
+    return found
+
+
+def former_balanced() -> Former:
+    found: Former = {}
+    for base in SETS:
+        for kind in ("baseline", "da", "mt", "sla", "sla_sd"):
+            found[f"{base}/{kind}"] = ("classification", f"{base}+{kind}", ())
+            steps = 3000 if base in PHOTOGRAPHS else 8000
+            short = (f"--loop.steps={steps}", "--compile=false")
+            found[f"{base}/{kind}_quick"] = ("classification", f"{base}+{kind}", short)
+        for kind in ("sla", "sla_sd"):
+            found[f"{base}/{kind}_color"] = ("classification", f"{base}+{kind}+color6", ())
+    for base, views in itertools.product(("cub200", "stanforddogs"), FORMER_VIEWS):
+        found[f"{base}/sla_{views}"] = ("classification", f"{base}+sla+{FORMER_VIEWS[views]}", ())
+    for kind in ("baseline", "da", "mt", "sla", "sla_sd"):
+        found[f"cifar100_cpu/{kind}"] = ("classification", f"cifar100_cpu+{kind}", ())
+    for kind in ("baseline", "sla", "sla_sd"):
+        found[f"cifar100_limited_cpu/{kind}"] = ("classification", f"cifar100_limited_cpu+{kind}", ())
+    return found
+
+
+def former_long_tailed() -> Former:
+    found: Former = {}
+    for base, loss, kind in itertools.product(LONG_TAILS, ("ce", "cb_rw", "ldam_drw"), ("", "_sla_sd")):
+        word = f"{base}+{loss}{kind.replace('_', '+', 1)}"
+        found[f"{base}/{loss}{kind}_ratio100"] = ("classification", word, ())
+        found[f"{base}/{loss}{kind}_ratio10"] = ("classification", f"{word}+ratio10", ())
+        steps = 1940 if base == "cifar10_lt" else 1700
+        short = (f"--loop.steps={steps}", "--compile=false")
+        found[f"{base}/{loss}{kind}_ratio100_quick"] = ("classification", word, short)
+    for loss, kind in itertools.product(CLASSIFICATION["loss"], ("", "_sla_sd")):
+        word = f"cifar100_lt_cpu+{loss}{kind.replace('_', '+', 1)}"
+        found[f"cifar100_lt_cpu/{loss}{kind}"] = ("classification", word, ())
+    return found
+
+
+def test_every_former_configuration_has_a_word() -> None:
+    files = {**former_meta(), **former_balanced(), **former_long_tailed()}
+    assert len(files) == 209
+    resolved = {}
+    for path, (wing, word, options) in files.items():
+        key = (word, *options)
+        assert key not in resolved  # two files were never the same training
+        resolved[key] = path
+        base = word.partition("+")[0]
+        assert base == ("cifarfs_conv4" if "conv4" in path else path.partition("/")[0])
+        assert resolve(word, wing)["run_folder"].startswith(f"runs/{base}/")
+    for wing, word, options in list(files.values())[1::40]:
+        parsed = configuration.parse(PARSERS[wing], ["--recipe", word, *options])
+        assert all(f"--loop.steps={parsed.loop.steps}" == option for option in options[:1])
+
+
+# One of each objective, head and loss takes two steps on a few images of the right shape, with a narrow network.
+
+FEW = ("--loop.steps=2", "--loop.log_every=1", "--accelerator=cpu")
+FEW_EPISODES = (
+    "--validation_episodes=2",
+    "--train.n_query=2",
+    "--validation.n_query=2",
+    "--train.k_shot=1",
+    "--validation.k_shot=1",
+    "--episodes_per_step=1",
+    "--episodes_per_forward=1",
+)
+TINY_COLOUR = ("--data=tests.tiny.TinyImages", "--data.channels=3", "--data.height=32", "--data.width=32")
+TINY_GREY = ("--data=tests.tiny.TinyImages", "--data.height=28", "--data.width=28")
+NARROW = "--learner.backbone.widths=[4,4,4,4]"
+
+
+@pytest.mark.parametrize(
+    ("word", "options"),
+    [
+        ("cifarfs+protonet+sla", (*TINY_COLOUR, NARROW)),
+        ("miniimagenet+svm+plain", (*TINY_COLOUR, NARROW)),
+        ("fc100+ridge+da", (*TINY_COLOUR, NARROW)),
+        ("glyphs+maml+sla", (*TINY_GREY, "--learner.backbone.channels=8")),
+    ],
+)
+def test_two_steps_of_meta_training(word: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = ["--recipe", word, f"--run_folder={tmp_path / 'run'}", *FEW, *FEW_EPISODES, *options]
+    assert run_door(doors.meta_train.main, arguments) == 0
+    check_two_steps(tmp_path / "run", "meta_train", arguments)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "cifar100_lt+ce+baseline",
+        "cifar100_lt_cpu+cb_rw+da",
+        "cifar10_lt+logit_adjustment+mt",
+        "cifar100_lt_cpu+balanced_softmax+sla+rotation2_color3",
+        "cifar100_lt+ldam_drw+sla_sd",
+    ],
+)
+def test_two_steps_of_classification(word: str, tmp_path: Path) -> None:
+    images = ["--data.source=tests.tiny.TinyImages", "--data.source.per_class=100"]
+    images += [f"--data.source.{name}={size}" for name, size in (("channels", 3), ("height", 32), ("width", 32))]
+    narrow = ["--backbone.depth=8", "--backbone.width=4", "--batch_size=2", "--compile=false"]
+    arguments = ["--recipe", word, f"--run_folder={tmp_path / 'run'}", *FEW, *images, *narrow]
+    assert run_door(train.main, arguments) == 0
+    check_two_steps(tmp_path / "run", "train", arguments)
+
+
+def check_two_steps(folder: Path, program: str, arguments: list[str]) -> None:
     assert [row["step"] for row in read_metrics(folder / "metrics.csv")] == [1, 2]
+    written = (folder / "config.yaml").read_text()
+    assert written.startswith(f"# {reproducing_command(program, arguments)}\n")
+
+
+# The README.
 
 
 def shell_commands() -> list[list[str]]:
@@ -208,31 +336,48 @@ def shell_commands() -> list[list[str]]:
 
 def test_commands_of_the_readme() -> None:
     runs: set[str] = set()
-    for _, program, *words in shell_commands():
-        own, options = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    commands = shell_commands()
+    assert len(commands) > 20
+    for _, program, *line in commands:
+        own, options = (line[: line.index("--")], line[line.index("--") + 1 :]) if "--" in line else (line, [])
         if program == "fewshot_sla.study":
-            configs = [Path(word) for word in own if word.startswith("configs/")]
-            assert configs
-            assert all((doors.ROOT / config).is_file() for config in configs)
-            assert len({quick(config) for config in configs}) == 1  # a row is not mixed with its quick version
-            for config in configs:
-                parsed(doors.ROOT / config, *options)
-            folder = own[own.index("--folder") + 1]
+            recipes = [word for word in own if "+" in word and not word.startswith("runs/")]
+            assert recipes
+            for word in recipes:
+                understood("classification", ["--recipe", word, *options])
+            folder = own[own.index("--folder") + 1] if "--folder" in own else "runs/study"
             seeds = own[own.index("--seeds") + 1 :][:4] if "--seeds" in own else ["0", "1", "2"]
-            runs |= {f"{folder}/{config.stem}/seed{seed}" for config in configs for seed in seeds}
+            runs |= {f"{folder}/{name(word)}/seed{seed}" for word in recipes for seed in seeds}
+        elif program in ("fewshot_sla.meta_train", "fewshot_sla.train"):
+            wing: Wing = "meta" if program.endswith("meta_train") else "classification"
+            runs.add(understood(wing, own)["run_folder"])
         else:
-            assert program in ("fewshot_sla.test", "fewshot_sla.plot")
             used = [word for word in own if word.startswith("runs/")]
             assert used
-            assert all(fnmatch.filter(runs, word) for word in used)
+            assert all(fnmatch.filter(runs, word) for word in used), own
 
 
-def test_options_of_the_readme() -> None:
+def name(word: str) -> str:
+    return "_".join(word.split("+")[1:])
+
+
+def understood(wing: Wing, arguments: list[str]) -> dict[str, Any]:
+    try:
+        return vars(configuration.parse(PARSERS[wing], arguments))
+    except UserError as error:
+        pytest.fail(f"{arguments}: {error}")
+
+
+def test_words_and_options_of_the_readme() -> None:
+    for word in re.findall(r"`([a-z0-9_]+(?:\+[a-z0-9_]+)+)`", README):
+        for wing, names in (("meta", META), ("classification", CLASSIFICATION)):
+            if word.partition("+")[0] in names[""]:
+                resolve(word, wing)
     options = re.findall(r"`-- (--[^`]+)`", README)
-    assert len(options) == 8
-    for words in options:
-        folder = "cifar100_lt/ldam_drw_ratio100" if "--data.source" in words else "tinyimagenet/sla"
-        parsed(doors.ROOT / "configs" / f"{folder}.yaml", *words.split())
-    distilled = parsed(doors.ROOT / "configs/cub200/sla_rotation_color.yaml", *options[-1].split()).objective
-    assert distilled.class_path.endswith("SLASD")
-    assert distilled.init_args.transformations.class_path == "episodes.Composition"
+    assert len(options) >= 5
+    for line in options:
+        understood("classification", ["--recipe", "tinyimagenet+sla", *line.split()])
+    for topic in {**META, **CLASSIFICATION}:
+        assert topic in README
+    for part in (*META[""], *CLASSIFICATION[""]):
+        assert f"`{part}`" in README

@@ -158,19 +158,19 @@ def check(document: dict[str, Any], dataset: str, classes: dict[str, int], per_c
 
 
 @pytest.mark.parametrize(
-    ("config", "fixture", "dataset", "classes", "per_class"),
+    ("recipe", "fixture", "dataset", "classes", "per_class"),
     [
-        ("cifarfs/protonet_sla_quick", "cifar100", "cifar-fs", {"val": 16, "test": 20}, 600),
-        ("cifarfs/svm_plain", "cifar100", "cifar-fs", {"val": 16, "test": 20}, 600),
-        ("fc100/ridge_sla", "cifar100", "fc100", {"val": 20, "test": 20}, 600),
-        ("miniimagenet/svm_sla_quick", "mini_imagenet", "mini_imagenet", {"val": 16, "test": 20}, 6),
-        ("miniimagenet/protonet_plain", "mini_imagenet", "mini_imagenet", {"val": 16, "test": 20}, 6),
-        ("omniglot/protonet_sla", "omniglot", "omniglot", {"val": 172, "test": 423}, DRAWINGS),
+        ("cifarfs+protonet+sla", "cifar100", "cifar-fs", {"val": 16, "test": 20}, 600),
+        ("cifarfs+svm+plain", "cifar100", "cifar-fs", {"val": 16, "test": 20}, 600),
+        ("fc100+ridge+sla", "cifar100", "fc100", {"val": 20, "test": 20}, 600),
+        ("miniimagenet+svm+sla", "mini_imagenet", "mini_imagenet", {"val": 16, "test": 20}, 6),
+        ("miniimagenet+protonet+plain", "mini_imagenet", "mini_imagenet", {"val": 16, "test": 20}, 6),
+        ("omniglot+protonet+sla", "omniglot", "omniglot", {"val": 172, "test": 423}, DRAWINGS),
     ],
-    ids=lambda value: value if isinstance(value, str) and "/" in value else "",
+    ids=lambda value: value if isinstance(value, str) and "+" in value else "",
 )
-def test_shipped_configuration_on_real_files(
-    config: str,
+def test_shipped_recipe_on_real_files(
+    recipe: str,
     fixture: str,
     dataset: str,
     classes: dict[str, int],
@@ -181,9 +181,8 @@ def test_shipped_configuration_on_real_files(
 ) -> None:
     root = request.getfixturevalue(fixture)
     colour = fixture != "omniglot"
-    path = doors.ROOT / "configs" / f"{config}.yaml"
     options = [f"--data.root={root}", f"--data.cache_dir={scratch / 'cache'}", *([NARROW] if colour else [])]
-    document = train_and_test(tmp_path / "run", "--config", str(path), *options)
+    document = train_and_test(tmp_path / "run", "--recipe", recipe, *options)
     check(document, dataset, classes, per_class)
     used = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["augmentation"]["class_path"]
     assert used.endswith("CropFlipJitter" if colour else "NoAugmentation")

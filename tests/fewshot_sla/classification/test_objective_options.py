@@ -119,7 +119,10 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str) -> No
 
 
 @pytest.mark.parametrize("name", ["DA", "MT", "SLA", "SLASD"])
-def test_help_explains_every_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_every_option(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")  # words are cut in two where a line ends
     with pytest.raises(SystemExit) as caught:
         built(["--objective.help", f"{HERE}.{name}"])
     assert caught.value.code == 0
