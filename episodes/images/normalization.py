@@ -33,6 +33,8 @@ class Normalization(nn.Module):
         """Mean and (population) standard deviation of every channel, over all pixels of all images.
 
         A channel without variation gets deviation 1, so that it becomes zero and not NaN.
+
+        Of the training images themselves, also where the authors' programs have constants; docs/data.md lists those.
         """
         channels = images.image_shape[0]
         total = torch.zeros(channels, dtype=torch.float64)

@@ -19,6 +19,9 @@ class ResNetCifar(Backbone):
 
     He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2.
 
+    Convolutions start with a variance of 2 / (inputs of a unit), as in the program of LDAM-DRW. That of SLA divides by
+    the outputs, which makes a difference where the width grows: from 16 to 32 channels 0.083, not 0.118.
+
     Args:
         in_channels: channels of the images: 3 for colour, 1 for grey.
         depth: layers with weights, a linear layer behind the features included: 6n + 2, so 8, 14, 20, 26, 32, ...
@@ -86,7 +89,8 @@ def zero_padded(
 ) -> Tensor:  # [B, C + padding, ceil(H / stride), ceil(W / stride)]
     """Option A of He et al.: every ``stride``-th pixel, between new channels of zeros, half of them on either side.
 
-    The paper leaves open where the zeros go; this is where the implementations that people share weights of put them.
+    The paper leaves open where the zeros go. LDAM-DRW's program has them on both sides, too, that of SLA behind: the
+    same network with its channels in another order, so weights of theirs do not fit as they are.
     """
     if not padding:
         return x

@@ -52,6 +52,10 @@ def svm_logits(
 class SVMHead(ScaledHead):
     """MetaOptNet-SVM, the support vector machine head.
 
+    The dual is solved to its optimum, in training and in tests. MetaOptNet's program stops its solver early, after 15
+    iterations in training and after 3 in tests, and its published figures are of that: on a random 5-way 3-shot problem
+    3 iterations leave logits of size 0.54 wrong by up to 0.09, which changes 5 % of the answers.
+
     Args:
         C: price of a margin violation, upper bound of the dual variables.
         kernel_regularization: added to the diagonal of the support rows' inner products; 1 in MetaOptNet's code.

@@ -6,10 +6,10 @@ Each wing has one. Doors, resuming and studies know nothing else of a wing.
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from jsonargparse import ArgumentParser
 from torch import nn
 
-from fewshot_sla.cli.configuration import build_parser
+from fewshot_sla.cli.configuration import ComposingParser, build_parser
+from fewshot_sla.cli.recipes import Wing
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.training.recipe import Hardware, add_run_options
@@ -34,14 +34,14 @@ class Kind(ABC, Generic[R, M]):
         defaults: what the recipe is where nothing else is said, as plain containers.
     """
 
-    wing: ClassVar[str]
+    wing: ClassVar[Wing]
     program: ClassVar[str]
     tester: ClassVar[str]
     description: ClassVar[str]
     recipe: ClassVar[type]
     defaults: ClassVar[dict[str, Any]]
 
-    def parser(self) -> ArgumentParser:
+    def parser(self) -> ComposingParser:
         """The command line of the door that trains, and the schema of ``config.yaml`` in its run folders."""
         parser = build_parser(
             f"python -m fewshot_sla.{self.program}",

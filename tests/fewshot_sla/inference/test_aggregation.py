@@ -44,7 +44,7 @@ def test_one_view_is_the_prediction_itself() -> None:
 
 
 def test_conditional_logits_are_those_of_the_conditional_probability() -> None:
-    """P(y | view, j) = P(y, j | view) / sum_y' P(y', j | view), by the rule itself (Lee et al., section 3.2)."""
+    """P(y | view, j) = P(y, j | view) / sum_y' P(y', j | view), by the rule itself (Lee et al., section 2.2)."""
     n, m = 3, 4
     joint = joint_logits(1, 2, n, m)
     probability = joint.softmax(-1)
