@@ -12,18 +12,20 @@ import pytest
 
 from episodes.errors import UserError
 from fewshot_sla import train
-from fewshot_sla.classification.recipe import Classification, classification_parser
+from fewshot_sla.classification.kind import CLASSIFICATION
+from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
 from fewshot_sla.cli.composition import compose
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.cli.keys import check_keys
 from fewshot_sla.cli.recipes import Wing, configs_folder, recipe_names, resolve
-from fewshot_sla.meta.recipe import MetaTraining, recipe_parser
+from fewshot_sla.meta.kind import META
+from fewshot_sla.meta.recipe import MetaTraining
 from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import doors
 
-PARSERS = {"meta": recipe_parser(), "classification": classification_parser()}
+PARSERS = {"meta": META.parser(), "classification": CLASSIFICATION.parser()}
 META, CLASSIFICATION = recipe_names("meta"), recipe_names("classification")
 README = (configs_folder() / "README.md").read_text()
 SETS = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200, "cub200": 200, "mit67": 67, "stanforddogs": 120}

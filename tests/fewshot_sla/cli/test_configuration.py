@@ -7,14 +7,14 @@ import pytest
 import yaml
 
 from episodes.errors import UserError
-from fewshot_sla.classification.recipe import classification_parser
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
-from fewshot_sla.meta.recipe import recipe_parser
+from fewshot_sla.meta.kind import META
 
 
 def parsed(words: str) -> configuration.Namespace:
-    return configuration.parse(classification_parser(), shlex.split(words))
+    return configuration.parse(CLASSIFICATION.parser(), shlex.split(words))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_chosen_class_has_its_own_defaults_whatever_was_said_of_its_predecesso
 def test_data_and_backbone_are_built_with_their_own_defaults() -> None:
     options = parsed("--data=episodes.datasets.ClassFolders --data.root=x")
     assert options.data.init_args.image_size == 32  # that of the digits is 16
-    options = configuration.parse(recipe_parser(), ["--learner.backbone=fewshot_sla.backbones.ResNet12"])
+    options = configuration.parse(META.parser(), ["--learner.backbone=fewshot_sla.backbones.ResNet12"])
     assert options.learner.init_args.backbone.init_args.in_channels == 3  # that of the letters is 1
 
 
@@ -65,7 +65,7 @@ def test_values_are_read_by_the_type_of_their_option() -> None:
 
 
 def test_the_resolved_configuration_is_whole_and_read_back_as_the_same(tmp_path: Path) -> None:
-    parser = classification_parser()
+    parser = CLASSIFICATION.parser()
     options = configuration.parse(parser, ["--recipe", "cifar10_lt+sla_sd+ldam_drw", "--seed=3"])
     path = tmp_path / "config.yaml"
     path.write_text(parser.dump(options))
@@ -76,7 +76,7 @@ def test_the_resolved_configuration_is_whole_and_read_back_as_the_same(tmp_path:
 
 
 def test_a_parser_forgets_what_it_was_asked_before() -> None:
-    parser = classification_parser()
+    parser = CLASSIFICATION.parser()
     before = configuration.parse(parser, [])
     configuration.parse(parser, ["--recipe", "cub200+sla", "--keep=last"])
     assert configuration.parse(parser, []) == before
