@@ -14,7 +14,7 @@ from fewshot_sla.backbones.step_schedule import set_training_step
 from fewshot_sla.cli.progress import Progress
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.metrics import MetricsLog
+from fewshot_sla.runs.loggers import CSVLogger, Loggers, TensorBoardLogger
 from fewshot_sla.solvers.errors import SolverError
 from fewshot_sla.training.processes import share_buffers
 from fewshot_sla.training.randomness import seeded
@@ -80,11 +80,11 @@ class Loop:
             Interrupted: after SIGINT or SIGTERM; the run can be resumed.
         """
         state, settings = self._state, self._settings
-        log = MetricsLog(self._folder.metrics, state.step or -1) if self._writes else None
+        log = Loggers([CSVLogger(), TensorBoardLogger()] if self._writes else [])
+        log.start(self._folder, state.step, {})
         began = time.monotonic() - state.seconds
         with ExitStack() as stack:
-            if log:
-                stack.callback(log.close)  # however training ends
+            stack.callback(log.close)  # however training ends
             stop = stack.enter_context(stop_on_signals())
             while state.step < settings.steps:
                 self._unseen.append(self._step())
@@ -94,8 +94,7 @@ class Loop:
                 stopping = self._agree(stop.made, meeting=logging)
                 if logging:
                     row = self._row() | (self._validate() if validating else {})
-                    if log:
-                        log.add(state.step, row)
+                    log.log(state.step, row)
                     progress.update(state.step, settings.steps, _in_words(row))
                 if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
                     state.seconds = time.monotonic() - began
