@@ -48,22 +48,23 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="Also average over ten crops: corners and centre of the padded image, and of its mirror image.",
     )
-    parser.add_argument("--json", type=str, default="", help="File for the figures of an ensemble.")
+    parser.add_argument("--output", type=str, default="", help="JSON file to write the figures of an ensemble to.")
     options = configuration.parse(parser, arguments)
     test: ClassificationTest = configuration.instantiate(parser, options, ClassificationTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
-    if options.json and len(options.run_folders) < 2:
-        raise UserError("--json is for the figures of an ensemble: give two run folders or more, or leave it out")
+    if options.output and len(options.run_folders) < 2:
+        raise UserError("--output is for the figures of an ensemble: give two run folders or more, or leave it out")
     if hardware.devices > 1 or hardware.num_nodes > 1:
         raise UserError("a classifier is tested by one process: leave out --devices and --num_nodes")
 
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.classification.report import report_ensemble
-    from fewshot_sla.classification.results import save_class_results
+    from fewshot_sla.classification.results import prediction_tables
     from fewshot_sla.classification.tables import class_results_table
     from fewshot_sla.classification.testing import evaluate_run, load_together
     from fewshot_sla.reporting.tables import show
-    from fewshot_sla.training.details import test_details
+    from fewshot_sla.runs.results import save_results
+    from fewshot_sla.training.details import evaluation_details
 
     fabric = hardware.fabric()
     members = []
@@ -73,14 +74,15 @@ def main(arguments: Sequence[str]) -> int:
             began = time.monotonic()
             tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
             seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
-            details = test_details(run.configuration, hardware, fabric, seconds)
-            save_class_results(run.folder, tested.results, tested.found, images, details)
+            details = evaluation_details(run.configuration, hardware, fabric, seconds)
+            tables = prediction_tables(tested.results, tested.found, images.class_names)
+            save_results(run.folder, tested.results, tables, images, details)
             results += tested.results
             if not padding:
                 members.append(tested)
         show(class_results_table(results, f"{run.folder.path} on {images.name}"))
     if len(members) > 1:
-        report_ensemble(members, options.json)
+        report_ensemble(members, options.output)
     return OK
 
 
