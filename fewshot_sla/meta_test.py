@@ -70,11 +70,12 @@ def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     from fewshot_sla.cli.progress import show_progress
     from fewshot_sla.meta.distributed import evaluate_together
     from fewshot_sla.meta.report import draw_one_episode
-    from fewshot_sla.meta.results import save_results, summarize
+    from fewshot_sla.meta.results import outcome_tables, summarize
     from fewshot_sla.meta.tables import results_table
     from fewshot_sla.meta.trained import load_trained
     from fewshot_sla.reporting.tables import show
-    from fewshot_sla.training.details import test_details
+    from fewshot_sla.runs.results import save_results
+    from fewshot_sla.training.details import evaluation_details
 
     run = load_trained(folder)
     images = load_split(run.recipe.data, test.split)
@@ -86,7 +87,7 @@ def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
     images = place(images, fabric.device, hardware.placement)
     sources = [run.source(images, spec, test.seed) for spec in test.specs()]
 
-    summary = []
+    results = []
     for source in sources:
         began = time.monotonic()
         with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as progress:
@@ -107,13 +108,14 @@ def _test(folder: RunFolder, test: MetaTest, hardware: Hardware) -> None:
             step=int(run.best["step"]),
         )
         if fabric.is_global_zero:
-            name = tested[0][0].test_name
-            details = test_details(run.configuration, hardware, fabric, {name: time.monotonic() - began})
-            save_results(run.folder, tested, source.images, details)
-        summary += [result for result, _ in tested]
+            name = tested[0].test_name
+            details = evaluation_details(run.configuration, hardware, fabric, {name: time.monotonic() - began})
+            tables = outcome_tables(tested, outcomes, source.images.class_names)
+            save_results(run.folder, tested, tables, source.images, details)
+        results += tested
     if fabric.is_global_zero:
         draw_one_episode(run, run.folder, sources[0], fabric.autocast)
-        show(results_table(summary, f"{run.folder.path} on {images.name}"))
+        show(results_table(results, f"{run.folder.path} on {images.name}"))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,22 @@
 """What the run folder of a classifier gets: validation results, learning curve; and the report of an ensemble."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fewshot_sla.classification.predictions import ensemble, predict_classes
-from fewshot_sla.classification.results import (
-    save_class_results,
-    save_training_details,
-    summarize_classes,
-)
+from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.classification.task import images_per_pass
 from fewshot_sla.classification.testing import Tested
 from fewshot_sla.classification.trained import load_classifier
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.reporting.tables import show
-from fewshot_sla.runs.folder import RunFolder, write_text
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.provenance import versions
+from fewshot_sla.runs.records import to_json, write_json
+from fewshot_sla.runs.results import save_details, save_results
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.training import Training
 
@@ -40,13 +36,13 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
     details = training_details(training, configuration)
     step = int(run.best["step"])
     if images is None:
-        save_training_details(folder, details, step)
+        save_details(folder, ClassificationResult, details, step)
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
     batches = run.source(images).in_order(batch_size=images_per_pass(objective))
     found = predict_classes(run.classifier, objective, batches, autocast=training.fabric.autocast)
     results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step)
-    save_class_results(folder, results, found, images, details)
+    save_results(folder, results, prediction_tables(results, found, images.class_names), images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
 
 
@@ -66,5 +62,5 @@ def report_ensemble(members: Sequence[Tested], path: str) -> None:
     )
     show(class_results_table(results, f"independent ensemble (IE) of {len(members)} runs on {images.name}"))
     if path:
-        document = {"members": names, "results": [asdict(result) for result in results], "versions": versions()}
-        write_text(Path(path), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        document = {"members": names, "results": [to_json(result) for result in results], "versions": versions()}
+        write_json(Path(path), document)

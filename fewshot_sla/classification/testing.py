@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from jsonargparse import Namespace
 from lightning_fabric import Fabric
 
 from episodes.batches.opening import SplitImages, placed
 from episodes.errors import UserError
 from fewshot_sla.classification.crops import as_is, ten_crops
 from fewshot_sla.classification.predictions import Predictions, predict_classes
-from fewshot_sla.classification.results import ClassResult, read_class_results, summarize_classes
+from fewshot_sla.classification.recipe import classification_parser
+from fewshot_sla.classification.results import ClassificationResult, summarize_classes
 from fewshot_sla.classification.task import images_per_pass
 from fewshot_sla.classification.trained import TrainedClassifier, load_classifier
+from fewshot_sla.cli import configuration
 from fewshot_sla.cli.progress import show_progress
+from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import read_results
 from fewshot_sla.training.recipe import Hardware
 
 TEN = 10
@@ -35,7 +40,7 @@ class Tested:
     run: TrainedClassifier
     images: SplitImages
     found: Predictions
-    results: list[ClassResult]
+    results: list[ClassificationResult]
 
 
 def load_together(folders: Sequence[RunFolder], split: str) -> list[tuple[TrainedClassifier, SplitImages]]:
@@ -114,11 +119,14 @@ def is_tested(folder: RunFolder, split: str) -> bool:
     """
     if not folder.results.exists():
         return False
-    run = load_classifier(folder)
-    now = int(run.best["step"]), run.recipe.data.open(split).fingerprint
+    step = int(load_state(folder.best)["best"]["step"])
+    parser = classification_parser()
+    options = configuration.load(parser, folder.config)
+    recipe = parser.instantiate(Namespace(data=options.data, objective=options.objective))  # the network is not needed
+    now = step, recipe.data.open(split).fingerprint
     tested = {
         result.inference
-        for result in read_class_results(folder)
+        for result in read_results(folder, ClassificationResult)
         if result.split == split and result.crops == 1 and (result.step, result.fingerprint) == now
     }
-    return tested.issuperset(run.recipe.objective.inferences)
+    return tested.issuperset(recipe.objective.inferences)

@@ -17,6 +17,8 @@ from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.training.recipe import Hardware, LoopSettings, add_run_options
 
+VALIDATION_SEED = 0  # of the validation episodes: the same for every recipe, so that its figures can be compared
+
 
 @dataclass
 class MetaTraining:

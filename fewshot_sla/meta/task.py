@@ -11,7 +11,7 @@ from episodes.images.placement import place
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.recipe import MetaTraining
+from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.loop import Outcome
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.plan import Ready, TrainingPlan, check_optimizer
@@ -111,7 +111,7 @@ def episode_sources(
     # Validation episodes come from a stream of their own, the same for every recipe with this validation spec.
     return (
         EpisodeSource(train, recipe.train, recipe.seed, normalization, recipe.augmentation),
-        EpisodeSource(validation, recipe.validation, 0, normalization),
+        EpisodeSource(validation, recipe.validation, VALIDATION_SEED, normalization),
     )
 
 
