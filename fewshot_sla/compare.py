@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
             "chose its best checkpoint.",
         )
     parser.add_argument(
-        "--picture", type=str, default=None, help="PNG to write; by default comparison.png in run folder B."
+        "--output", type=str, default="", help="PNG to write; by default comparison.png in run folder B."
     )
     options = configuration.parse(parser, arguments)
 
@@ -39,9 +39,9 @@ def main(arguments: Sequence[str]) -> int:
 
     a, b = RunFolder(options.run_a), RunFolder(options.run_b)
     comparisons = compare_runs(a, b, options.split, options.inference_a, options.inference_b)
-    picture = Path(options.picture) if options.picture else b.path / "comparison.png"
-    draw_comparison(picture, comparisons)
-    show(comparison_table(comparisons), *warnings_about(comparisons), f"picture: {picture}")
+    output = Path(options.output).expanduser() if options.output else b.path / "comparison.png"
+    draw_comparison(output, comparisons)
+    show(comparison_table(comparisons), *warnings_about(comparisons), f"picture: {output}")
     return OK
 
 

@@ -2,8 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -33,13 +31,13 @@ class Toy:
     """What to run.
 
     Args:
-        output_folder: folder that toy.json and toy.png go to.
+        output: folder that toy.json and toy.png go to.
         mnist: file or folder with MNIST; empty for the 8x8 digits that come with scikit-learn.
         seeds: random divisions into training and test images; the table shows mean and standard deviation over them.
         per_class: training images of each digit.
     """
 
-    output_folder: str = "runs/toy"
+    output: str = "runs/toy"
     mnist: str = ""
     seeds: int = 10
     per_class: int = 20
@@ -49,8 +47,8 @@ class Toy:
         for name in ("seeds", "per_class"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.output_folder.strip():
-            raise UserError("the output folder needs a name; give --output_folder")
+        if not self.output.strip():
+            raise UserError("the folder to write to needs a name; give --output")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,13 +70,13 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.paper.toy_experiment import divide, run_pair
     from fewshot_sla.paper.toy_picture import draw_toy, pair_name, toy_table
     from fewshot_sla.reporting.tables import show
-    from fewshot_sla.runs.folder import write_text
+    from fewshot_sla.runs.records import write_json
 
     began = time.monotonic()
     train, test = _mnist(toy.mnist) if toy.mnist else (sklearn_digits(), None)
     for pair in PAIRS:
         divide(train, test, pair, toy.per_class, seed=0)  # what cannot be divided is said before anything is computed
-    folder = Path(toy.output_folder).expanduser()
+    folder = Path(toy.output).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
 
     half_turn = Rotation((0, 180))
@@ -101,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         f"t-SNE of digits and of the same turned by 180°; test accuracy in %: {what}",
     )
     document = _document(toy, train, test, results, time.monotonic() - began)
-    write_text(folder / "toy.json", json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json(folder / "toy.json", document)
     show(toy_table(results, f"test accuracy, %: {what}"), _NOTE, f"picture: {folder / 'toy.png'}")
     return OK
 
@@ -159,12 +157,11 @@ def _document(
     from fewshot_sla.runs.provenance import device_facts, versions
 
     def entry(result: "ToyResult", method: str) -> dict[str, Any]:
-        deviation = result.deviation(method)
         return {
             "pair": list(result.pair),
             "method": method,
             "accuracy": result.mean(method),
-            "std": None if math.isnan(deviation) else deviation,  # JSON has no NaN
+            "std": result.deviation(method),
             "by_seed": list(result.by_seed[method]),
             "test_images": result.test_images,
         }

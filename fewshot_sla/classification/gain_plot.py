@@ -9,7 +9,7 @@ import yaml
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from episodes.errors import UserError
-from fewshot_sla.classification.results import ClassResult
+from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.classification.trained_runs import result_of, trained_on
 from fewshot_sla.reporting.pictures import COLORS, picture
 from fewshot_sla.reporting.tables import INFERENCE_NAMES
@@ -97,8 +97,8 @@ def draw_gains(path: Path, found: Sequence[Gains], title: str) -> None:
 
 def _by_size_and_seed(
     folders: Sequence[RunFolder], what: str, split: str, inference: str
-) -> dict[tuple[int, int], tuple[RunFolder, ClassResult]]:
-    found: dict[tuple[int, int], tuple[RunFolder, ClassResult]] = {}
+) -> dict[tuple[int, int], tuple[RunFolder, ClassificationResult]]:
+    found: dict[tuple[int, int], tuple[RunFolder, ClassificationResult]] = {}
     for folder in folders:
         counts = trained_on(folder).class_counts
         if len(set(counts)) > 1:
@@ -124,7 +124,7 @@ def _seed(folder: RunFolder) -> int:
         raise UserError(f"{folder.config}: the seed of the run cannot be read ({error})") from error
 
 
-def _gain(before: tuple[RunFolder, ClassResult], after: tuple[RunFolder, ClassResult]) -> float:
+def _gain(before: tuple[RunFolder, ClassificationResult], after: tuple[RunFolder, ClassificationResult]) -> float:
     (folder_a, a), (folder_b, b) = before, after
     if a.fingerprint != b.fingerprint:
         raise UserError(

@@ -1,8 +1,6 @@
 """What the run folder of a classifier gets: validation results, learning curve; and the report of an ensemble."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +8,14 @@ from episodes.images.base import Images
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.predictions import Predictions, ensemble, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification
-from fewshot_sla.classification.results import save_class_results, save_training_details, summarize_classes
+from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.reporting.tables import show
-from fewshot_sla.runs.folder import write_text
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.provenance import versions
+from fewshot_sla.runs.records import to_json, write_json
+from fewshot_sla.runs.results import save_details, save_results
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.train import Training
 from fewshot_sla.training.trained import TrainedRun
@@ -38,14 +37,14 @@ def report_training(
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
     details = training_details(training, configuration)
     if images is None:
-        save_training_details(folder, details, run.step)
+        save_details(folder, ClassificationResult, details, run.step)
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
     batches = images.batches(1, 0, run.normalization).in_order(batch_size=images_per_pass(objective))
     found = predict_classes(run.model, objective, batches, autocast=training.fabric.autocast)
     counts = run.state["class_counts"]
     results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step)
-    save_class_results(folder, results, found, images, details)
+    save_results(folder, results, prediction_tables(results, found, images.class_names), images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
 
 
@@ -70,5 +69,5 @@ def report_ensemble(
     show(class_results_table(results, f"independent ensemble (IE) of {len(runs)} runs on {images.name}"))
     if path:
         names = [str(run.folder.path) for run in runs]
-        document = {"members": names, "results": [asdict(result) for result in results], "versions": versions()}
-        write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        document = {"members": names, "results": [to_json(result) for result in results], "versions": versions()}
+        write_json(path, document)

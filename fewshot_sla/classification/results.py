@@ -3,22 +3,18 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.errors import UserError
 from episodes.images.base import Images
 from fewshot_sla.classification.predictions import Predictions
-from fewshot_sla.runs.folder import RunFolder, write_text
-from fewshot_sla.runs.results import read_document, save_details, save_entries
+from fewshot_sla.runs.results import KEY, Result, split_of
 from fewshot_sla.runs.statistics import interval_half_width
 
-_TEST = "test"  # the door that makes these results
-_KEY = ("dataset", "split", "inference", "crops")  # what must be equal for one result to replace another
 # Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", CVPR 2019: training images of a class.
 MANY, FEW = 100, 20
 GROUPS = {
@@ -28,33 +24,34 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True)
-class ClassResult:
-    """Accuracy on the images of a split by one inference; accuracies and half-width of the 95 % interval are fractions.
+@dataclass(frozen=True, kw_only=True)
+class ClassificationResult(Result):
+    """Accuracy on the images of a split by one inference.
 
-    ``groups`` has the mean accuracy of the classes with many, medium and few training images, where there are any;
-    ``per_class`` the accuracy of each class in the order of the labels. ``primary`` marks the inference that the best
-    checkpoint was chosen by, ``step`` is the step of its weights, ``fingerprint`` that of the images.
+    Attributes:
+        crops: of each image, whose probabilities were averaged.
+        images: how many.
+        groups: mean accuracy of the classes with many, medium and few training images, where there are any.
+        per_class: accuracy of each class, in the order of the labels.
     """
 
-    dataset: str
-    split: str
-    inference: str
-    crops: int
+    program: ClassVar[str] = "test"
+
+    crops: int = field(default=1, metadata=KEY)
     images: int
-    accuracy: float
-    ci95: float
-    groups: dict[str, float]
+    groups: dict[str, float] = field(default_factory=dict)
     per_class: list[float]
-    primary: bool
-    step: int
-    fingerprint: str
 
     @property
     def predictions(self) -> str:
         """Name, in the run folder, of the file with the prediction for every image."""
         crops = f"_{self.crops}crops" if self.crops > 1 else ""
         return f"predictions/{self.split}_{self.inference}{crops}.csv"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The prediction for every image."""
+        return {"predictions": self.predictions}
 
 
 def summarize_classes(
@@ -65,16 +62,16 @@ def summarize_classes(
     primary: str,  # name of the inference that the best checkpoint was chosen by
     step: int,  # of the weights that were tested
     crops: int = 1,
-) -> list[ClassResult]:
+) -> list[ClassificationResult]:
     """One result an inference."""
-    dataset, _, split = images.name.rpartition("/")
+    dataset, split = split_of(images)
     results = []
     present = np.unique(found.labels.numpy())  # a class without images has no accuracy that a mean could hold
     for name in found.probabilities:
         right = found.right(name).numpy().astype(np.float64)
         per_class = class_accuracies(right, found.labels.numpy(), len(images.class_names))
-        result = ClassResult(
-            dataset=dataset or images.name,
+        result = ClassificationResult(
+            dataset=dataset,
             split=split,
             inference=name,
             crops=crops,
@@ -112,58 +109,17 @@ def group_accuracies(
     return {name: float(per_class[mask].mean()) for name, mask in chosen.items() if mask.any()}
 
 
-def save_class_results(
-    folder: RunFolder,
-    results: Sequence[ClassResult],
-    found: Predictions,
-    images: Images,
-    details: Mapping[str, Any],
-) -> None:
-    """Add results to ``results.json``, and the prediction for every image to ``predictions/``.
-
-    Args:
-        folder: the run.
-        results: one an inference.
-        found: what they sum up.
-        images: what they were measured on.
-        details: configuration, versions, device, wall time; replaces what was there, key by key.
-
-    Raises:
-        UserError: if there is a file of this name that is not one of ours.
-    """
-    if folder.results.exists():
-        read_class_results(folder)  # nothing is added to a file that is not ours
-    for result in results:
-        table = _as_csv(found.labels.numpy(), found.probabilities[result.inference].numpy(), images.class_names)
-        write_text(folder.path / result.predictions, table)
-    entries = [{**asdict(result), "predictions": result.predictions} for result in results]
-    save_entries(folder, [_without_nan(entry) for entry in entries], _KEY, images, details)
-
-
-def save_training_details(folder: RunFolder, details: Mapping[str, Any], step: int) -> None:
-    """Write down in ``results.json`` how a run was trained; results of other weights than ``step`` are dropped.
-
-    Raises:
-        UserError: if there is a file of this name that is not one of ours.
-    """
-    if folder.results.exists():
-        read_class_results(folder)
-    save_details(folder, details, step)
-
-
-def read_class_results(folder: RunFolder) -> list[ClassResult]:
-    """All results of a run.
-
-    Raises:
-        UserError: if there are none, or the file is not one of ours.
-    """
-    document = read_document(folder, _TEST)
-    names = [field.name for field in fields(ClassResult)]
-    try:
-        entries = [{name: entry[name] for name in names} for entry in document["results"]]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder.results}: not results of python -m fewshot_sla.test ({error})") from error
-    return [ClassResult(**{**entry, "ci95": _number(entry["ci95"])}) for entry in entries]
+def prediction_tables(
+    results: Sequence[ClassificationResult],
+    found: Predictions,  # what they sum up
+    class_names: Sequence[str],
+) -> dict[str, str]:
+    """The prediction for every image as CSV, by the file's name in the run folder."""
+    labels = found.labels.numpy()
+    return {
+        result.predictions: _as_csv(labels, found.probabilities[result.inference].numpy(), class_names)
+        for result in results
+    }
 
 
 def _as_csv(
@@ -179,11 +135,3 @@ def _as_csv(
         row = probabilities[number]
         writer.writerow([number, class_names[label], class_names[guess], f"{row[guess]:.6f}", f"{row[label]:.6f}"])
     return text.getvalue()
-
-
-def _without_nan(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "ci95": None if math.isnan(entry["ci95"]) else entry["ci95"]}  # JSON has no NaN
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

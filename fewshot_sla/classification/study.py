@@ -1,6 +1,5 @@
 """Several recipes with several seeds each: mean and spread as a table, as JSON, as a picture."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,11 +8,13 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from fewshot_sla.classification.results import ClassResult, read_class_results
+from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.reporting.pictures import COLORS, picture
 from fewshot_sla.reporting.tables import INFERENCE_NAMES
-from fewshot_sla.runs.folder import RunFolder, write_text
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.provenance import versions
+from fewshot_sla.runs.records import write_json
+from fewshot_sla.runs.results import read_results
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 def save_study(path: Path, rows: Sequence[StudyRow], seeds: Sequence[int]) -> None:
     """Write all figures as JSON; what they were measured on stands in the ``results.json`` of the run folders."""
     document = {"seeds": list(seeds), "rows": [asdict(row) for row in rows], "versions": versions()}
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_json(path, document)
 
 
 def draw_study(path: Path, rows: Sequence[StudyRow]) -> None:
@@ -122,8 +123,7 @@ def draw_study(path: Path, rows: Sequence[StudyRow]) -> None:
         axes.grid(axis="x", alpha=0.3)
 
 
-def _by_inference(folder: RunFolder, split: str) -> dict[str, ClassResult]:
+def _by_inference(folder: RunFolder, split: str) -> dict[str, ClassificationResult]:
     """Results of the images as they are, not of their crops."""
-    return {
-        result.inference: result for result in read_class_results(folder) if result.split == split and result.crops == 1
-    }
+    found = read_results(folder, ClassificationResult)
+    return {result.inference: result for result in found if result.split == split and result.crops == 1}

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from fewshot_sla.classification.results import ClassResult
-from fewshot_sla.reporting.tables import INFERENCE_NAMES, percent
+from fewshot_sla.classification.results import ClassificationResult
+from fewshot_sla.reporting.tables import INFERENCE_NAMES, plus_minus
 
 
-def class_results_table(results: Sequence[ClassResult], title: str) -> Table:
+def class_results_table(results: Sequence[ClassificationResult], title: str) -> Table:
     """A row an inference; columns for classes with many, medium and few training images where there are such."""
     groups = list(dict.fromkeys(name for result in results for name in result.groups))
     table = Table(title=escape(title), title_justify="left")
@@ -21,5 +21,5 @@ def class_results_table(results: Sequence[ClassResult], title: str) -> Table:
         crops = f", {result.crops} crops" if result.crops > 1 else ""
         shown = [f"{100 * result.groups[name]:.2f}" if name in result.groups else "" for name in groups]
         name = INFERENCE_NAMES.get(result.inference, result.inference)
-        table.add_row(escape(name) + crops, percent(result.accuracy, result.ci95), *shown)
+        table.add_row(escape(name) + crops, plus_minus(result.accuracy, result.ci95), *shown)
     return table

@@ -9,21 +9,23 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from episodes.datasets.base import open_split
+from episodes.datasets.base import DataSource, open_split
 from episodes.errors import UserError
 from episodes.images.base import Images
 from episodes.progress import show_progress
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import as_is, ten_crops
+from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification, ClassificationTest
 from fewshot_sla.classification.report import report_ensemble
-from fewshot_sla.classification.results import ClassResult, read_class_results, save_class_results, summarize_classes
+from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.training.details import test_details
+from fewshot_sla.runs.results import read_results, save_results
+from fewshot_sla.training.details import evaluation_details
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import TrainedRun
 
@@ -45,7 +47,7 @@ class Tested:
     run: TrainedClassifier
     images: Images
     found: Predictions
-    results: list[ClassResult]
+    results: list[ClassificationResult]
 
 
 def evaluate_runs(
@@ -76,8 +78,9 @@ def evaluate_runs(
             began = time.monotonic()
             tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
             seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
-            details = test_details(run.configuration, hardware, fabric, seconds)
-            save_class_results(run.folder, tested.results, tested.found, images, details)
+            details = evaluation_details(run.configuration, hardware, fabric, seconds)
+            tables = prediction_tables(tested.results, tested.found, images.class_names)
+            save_results(run.folder, tested.results, tables, images, details)
             results += tested.results
             if not padding:
                 members.append(tested)
@@ -155,17 +158,26 @@ def evaluate_run(
     return Tested(run, images, found, results)
 
 
-def standard_results(folder: RunFolder, split: str) -> list[ClassResult]:
-    """The results of the images as they are, of the weights that a run keeps now, by every inference.
+def standard_results(
+    folder: RunFolder,
+    data: DataSource,  # of the run
+    objective: ClassificationObjective,  # of the run
+    split: str,
+) -> list[ClassificationResult]:
+    """The results of the images as they are now, of the weights that a run keeps now; none unless by every inference.
 
     Raises:
-        UserError: if the run or its results cannot be read.
+        UserError: if the run, its results or its images cannot be read.
     """
     if not folder.results.exists():
         return []
-    step = load_state(folder.best)["best"]["step"]
-    found = read_class_results(folder)
-    return [result for result in found if (result.split, result.crops, result.step) == (split, 1, step)]
+    now = split, 1, int(load_state(folder.best)["best"]["step"]), open_split(data, split).fingerprint
+    found = [
+        result
+        for result in read_results(folder, ClassificationResult)
+        if (result.split, result.crops, result.step, result.fingerprint) == now
+    ]
+    return found if {result.inference for result in found}.issuperset(objective.inferences) else []
 
 
 def check_images(run: TrainedClassifier, images: Images) -> None:

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 from episodes.errors import UserError
-from fewshot_sla.classification.results import ClassResult, read_class_results
-from fewshot_sla.runs.checkpoint import load_checkpoint
+from fewshot_sla.classification.results import ClassificationResult
+from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import read_results
 
 
 class TrainedOn(NamedTuple):
@@ -22,8 +23,7 @@ def trained_on(folder: RunFolder) -> TrainedOn:
         UserError: if there is no such run.
     """
     folder.require()
-    path = folder.best if folder.best.exists() else folder.last
-    state = load_checkpoint(path)[1]
+    state = load_state(folder.checkpoint)
     if state.get("program") != "train":
         raise UserError(f"{folder.path}: this plot is of runs of python -m fewshot_sla.train, and this is none")
     return TrainedOn(tuple(state["class_names"]), tuple(state["class_counts"]))
@@ -33,13 +33,14 @@ def result_of(
     folder: RunFolder,
     split: str,
     inference: str = "",  # by default the primary one
-) -> ClassResult:
+) -> ClassificationResult:
     """The result of a run on the images of a split as they are, by one inference.
 
     Raises:
         UserError: if the run has not been tested on that split, or has no such inference.
     """
-    found = [result for result in read_class_results(folder) if result.split == split and result.crops == 1]
+    tested = read_results(folder, ClassificationResult)
+    found = [result for result in tested if result.split == split and result.crops == 1]
     if not found:
         raise UserError(
             f"{folder.results}: no results on the {split} split; "

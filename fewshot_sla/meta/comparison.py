@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from episodes.errors import UserError
-from fewshot_sla.meta.results import Result, read_outcomes, read_results
+from fewshot_sla.meta.results import EpisodeResult, read_outcomes
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import read_document
+from fewshot_sla.runs.results import ResultsDocument, read_document
 from fewshot_sla.runs.statistics import PairedDifference, paired_difference
 
 
@@ -24,10 +24,10 @@ class Comparison:
 
     folder_a: RunFolder
     folder_b: RunFolder
-    results_a: tuple[Result, ...]
-    results_b: tuple[Result, ...]
-    primary_a: Result
-    primary_b: Result
+    results_a: tuple[EpisodeResult, ...]
+    results_b: tuple[EpisodeResult, ...]
+    primary_a: EpisodeResult
+    primary_b: EpisodeResult
     paired: PairedDifference
     images: int
 
@@ -54,16 +54,16 @@ def compare_runs(
         UserError: if a run was not tested, on other images, or there is no protocol in common.
     """
     document_a, document_b = _tested(a, split), _tested(b, split)
-    if document_a["data"][split]["fingerprint"] != document_b["data"][split]["fingerprint"]:
+    if document_a.data[split].fingerprint != document_b.data[split].fingerprint:
         raise UserError(f"{a.path} and {b.path} were tested on different images; test both on the same data")
-    by_protocol_a, by_protocol_b = _by_protocol(a, split), _by_protocol(b, split)
+    by_protocol_a, by_protocol_b = _by_protocol(document_a, split), _by_protocol(document_b, split)
     common = [protocol for protocol in by_protocol_a if protocol in by_protocol_b]
     if not common:
         raise UserError(
             f"{a.path} and {b.path} have no test in common: run meta_test on both with the same --n_way, --k_shot, "
             "--n_query, --episodes and --seed"
         )
-    images = document_a["data"][split]["images"]
+    images = document_a.data[split].images
     pairs = []
     for protocol in common:
         results_a, results_b = by_protocol_a[protocol], by_protocol_b[protocol]
@@ -72,18 +72,18 @@ def compare_runs(
     return pairs
 
 
-def _tested(folder: RunFolder, split: str) -> dict:
+def _tested(folder: RunFolder, split: str) -> ResultsDocument[EpisodeResult]:
     folder.require()
-    document = read_document(folder)
-    if split not in document.get("data", {}):
+    document = read_document(folder, EpisodeResult)
+    if split not in document.data:
         command = f"python -m fewshot_sla.meta_test {folder.path} --split {split}"
         raise UserError(f"{folder.path}: not tested on {split!r} yet; run {command}")
     return document
 
 
-def _by_protocol(folder: RunFolder, split: str) -> dict[tuple, tuple[Result, ...]]:
-    found: dict[tuple, tuple[Result, ...]] = {}
-    for result in read_results(folder):
+def _by_protocol(document: ResultsDocument[EpisodeResult], split: str) -> dict[tuple, tuple[EpisodeResult, ...]]:
+    found: dict[tuple, tuple[EpisodeResult, ...]] = {}
+    for result in document.results:
         if result.split == split:
             found[result.protocol] = (*found.get(result.protocol, ()), result)
     return found
@@ -92,9 +92,9 @@ def _by_protocol(folder: RunFolder, split: str) -> dict[tuple, tuple[Result, ...
 def _compare(
     a: RunFolder,
     b: RunFolder,
-    results_a: tuple[Result, ...],
-    results_b: tuple[Result, ...],
-    chosen: tuple[Result, Result],
+    results_a: tuple[EpisodeResult, ...],
+    results_b: tuple[EpisodeResult, ...],
+    chosen: tuple[EpisodeResult, EpisodeResult],
     images: int,
 ) -> Comparison:
     primary_a, primary_b = chosen
@@ -106,7 +106,7 @@ def _compare(
     return Comparison(a, b, results_a, results_b, primary_a, primary_b, paired, images)
 
 
-def _chosen(folder: RunFolder, results: tuple[Result, ...], inference: str | None) -> Result:
+def _chosen(folder: RunFolder, results: tuple[EpisodeResult, ...], inference: str | None) -> EpisodeResult:
     for result in results:
         if result.inference == inference or (inference is None and result.primary):
             return result

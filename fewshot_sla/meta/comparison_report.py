@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from fewshot_sla.meta.comparison import Comparison
-from fewshot_sla.meta.results import Result
+from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import percent
+from fewshot_sla.reporting.tables import plus_minus
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -144,13 +144,13 @@ def _inferences(comparisons: Sequence[Comparison], side: str) -> list[str]:
     return list(dict.fromkeys(result.inference for comparison in comparisons for result in getattr(comparison, side)))
 
 
-def _find(results: Sequence[Result], inference: str) -> Result | None:
+def _find(results: Sequence[EpisodeResult], inference: str) -> EpisodeResult | None:
     return next((result for result in results if result.inference == inference), None)
 
 
-def _cell(results: Sequence[Result], inference: str) -> str:
+def _cell(results: Sequence[EpisodeResult], inference: str) -> str:
     found = _find(results, inference)
-    return percent(found.accuracy, found.ci95) if found else ""
+    return plus_minus(found.accuracy, found.ci95) if found else ""
 
 
 def _p_value(p: float) -> str:

@@ -8,7 +8,7 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
-from fewshot_sla.training.trained import load_trained
+from fewshot_sla.training.trained import load_trained, recipe_parts
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
     from fewshot_sla.meta.task import MetaTask
@@ -54,7 +54,8 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
         """Results by every inference at 1 and at 5 shots, if both are there."""
         from fewshot_sla.meta.testing import standard_results
 
-        return standard_results(folder, split)
+        data, objective = recipe_parts(self, folder, "data", "objective")
+        return list(standard_results(folder, data, objective, split))
 
 
 META = MetaKind()

@@ -16,6 +16,8 @@ from fewshot_sla.runs.loggers import Logger
 from fewshot_sla.training.recipe import LoopSettings
 from fewshot_sla.training.schedules import Schedule
 
+VALIDATION_SEED = 0  # of the validation episodes: the same for every recipe, so that its figures can be compared
+
 
 @dataclass
 class MetaTraining:

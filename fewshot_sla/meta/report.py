@@ -6,13 +6,14 @@ from episodes.source import EpisodeSource
 from fewshot_sla.meta.episode_picture import draw_episode
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.protocol import evaluate, predict_episode
-from fewshot_sla.meta.recipe import MetaTraining
-from fewshot_sla.meta.results import save_results, summarize
+from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
+from fewshot_sla.meta.results import outcome_tables, summarize
 from fewshot_sla.meta.tables import results_table
-from fewshot_sla.meta.task import VALIDATION_SEED, MetaTask
+from fewshot_sla.meta.task import MetaTask
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.runs.results import save_results
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.modes import Autocast
 from fewshot_sla.training.train import Training
@@ -36,14 +37,15 @@ def report_training(
     source = EpisodeSource(images, recipe.validation, VALIDATION_SEED, run.normalization)
     autocast = training.fabric.autocast  # as the best checkpoint was chosen
     outcomes = evaluate(run.model, recipe.objective, source, range(recipe.validation_episodes), autocast=autocast)
-    summary = summarize(
+    results = summarize(
         outcomes, images, recipe.validation, VALIDATION_SEED, primary=recipe.objective.primary, step=run.step
     )
-    save_results(folder, summary, images, training_details(training, configuration))
+    tables = outcome_tables(results, outcomes, images.class_names)
+    save_results(folder, results, tables, images, training_details(training, configuration))
     title = f"{images.name}, {recipe.train}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
     draw_one_episode(run, source, autocast)
-    show(results_table([result for result, _ in summary], f"{folder.path}: best of {training.steps} steps"))
+    show(results_table(results, f"{folder.path}: best of {training.steps} steps"))
 
 
 def draw_one_episode(run: TrainedRun[MetaTraining, MetaLearner], source: EpisodeSource, autocast: Autocast) -> None:

@@ -11,14 +11,12 @@ from episodes.images.labelled import LabelledImages
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
-from fewshot_sla.meta.recipe import MetaTraining
+from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
-
-VALIDATION_SEED = 0  # validation episodes come from a stream of their own, the same for every recipe of their size
 
 
 class MetaTask(TrainingTask):

@@ -2,19 +2,21 @@
 
 import time
 
-from episodes.datasets.base import load_split
+from episodes.datasets.base import DataSource, load_split
 from episodes.progress import show_progress
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.meta.recipe import MetaTest, MetaTraining
 from fewshot_sla.meta.report import draw_one_episode
-from fewshot_sla.meta.results import Result, read_results, save_results, summarize
+from fewshot_sla.meta.results import EpisodeResult, outcome_tables, summarize
 from fewshot_sla.meta.tables import results_table
 from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.training.details import test_details
+from fewshot_sla.runs.results import read_results, save_results
+from fewshot_sla.training.details import evaluation_details
 from fewshot_sla.training.processes import launch
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import TrainedRun
@@ -35,7 +37,7 @@ def evaluate_run(run: TrainedRun[MetaTraining, MetaLearner], test: MetaTest, har
     images = images.on(fabric.device, hardware.placement)
     sources = [EpisodeSource(images, spec, test.seed, run.normalization) for spec in test.specs()]
 
-    summary = []
+    results: list[EpisodeResult] = []
     for source in sources:
         began = time.monotonic()
         with show_progress(f"testing, {source.sampler.spec}", silent=not fabric.is_global_zero) as on_progress:
@@ -46,31 +48,38 @@ def evaluate_run(run: TrainedRun[MetaTraining, MetaLearner], test: MetaTest, har
             outcomes, images, source.sampler.spec, test.seed, primary=run.recipe.objective.primary, step=run.step
         )
         if fabric.is_global_zero:
-            name = tested[0][0].test_name
-            details = test_details(run.configuration, hardware, fabric, {name: time.monotonic() - began})
-            save_results(run.folder, tested, images, details)
-        summary += [result for result, _ in tested]
+            seconds = {tested[0].test_name: time.monotonic() - began}
+            details = evaluation_details(run.configuration, hardware, fabric, seconds)
+            tables = outcome_tables(tested, outcomes, images.class_names)
+            save_results(run.folder, tested, tables, images, details)
+        results += tested
     if fabric.is_global_zero:
         draw_one_episode(run, sources[0], fabric.autocast)
-        show(results_table(summary, f"{run.folder.path} on {images.name}"))
+        show(results_table(results, f"{run.folder.path} on {images.name}"))
 
 
-def standard_results(folder: RunFolder, split: str) -> list[Result]:
-    """The results of the standard test of the weights that a run keeps now; none unless every size was tested.
+def standard_results(
+    folder: RunFolder,
+    data: DataSource,  # of the run
+    objective: EpisodeObjective,  # of the run
+    split: str,
+) -> list[EpisodeResult]:
+    """The results of the standard test, of the weights and images as they are now; none unless it was made whole.
 
     Raises:
-        UserError: if the run or its results cannot be read.
+        UserError: if the run, its results or its images cannot be read.
     """
     if not folder.results.exists():
         return []
-    step = load_state(folder.best)["best"]["step"]
     test = MetaTest(split=split)
-    sizes = (test.n_way, test.n_query, test.episodes, test.seed)
+    now = split, int(load_state(folder.best)["best"]["step"]), load_split(data, split).fingerprint
+    sizes = test.n_way, test.n_query, test.episodes, test.seed
     found = [
         result
-        for result in read_results(folder)
-        if (result.split, result.step) == (split, step)
+        for result in read_results(folder, EpisodeResult)
+        if (result.split, result.step, result.fingerprint) == now
         and (result.n_way, result.n_query, result.episodes, result.seed) == sizes
         and result.k_shot in test.k_shot
     ]
-    return found if {result.k_shot for result in found} == set(test.k_shot) else []
+    wanted = {(k_shot, name) for k_shot in test.k_shot for name in objective.inferences}
+    return found if {(result.k_shot, result.inference) for result in found}.issuperset(wanted) else []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fewshot_sla.paper.toy_experiment import METHODS, TRANSFORMATION, ToyResult
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import percent
+from fewshot_sla.reporting.tables import plus_minus
 
 _MARKERS = ("o", "^")  # as it is, turned
 
@@ -30,7 +30,7 @@ def toy_table(results: Sequence[ToyResult], title: str) -> Table:
     for method in (*METHODS, TRANSFORMATION):
         table.add_column(method, justify="right")
     for result in results:
-        cells = [percent(result.mean(name), result.deviation(name)) for name in (*METHODS, TRANSFORMATION)]
+        cells = [plus_minus(result.mean(name), result.deviation(name)) for name in (*METHODS, TRANSFORMATION)]
         table.add_row(pair_name(result.pair), *(cell.replace("nan", "-") for cell in cells))
     return table
 

@@ -9,13 +9,13 @@ from rich.table import Table
 INFERENCE_NAMES = {"single": "single (SI)", "aggregated": "aggregated (AG)", "distilled": "distilled (SD)"}
 
 
-def percent(accuracy: float, ci95: float) -> str:
-    """Accuracy and interval as papers print them.
+def plus_minus(value: float, spread: float) -> str:
+    """A fraction and its interval or deviation in per cent, as papers print them.
 
-    >>> percent(0.9634, 0.0021)
+    >>> plus_minus(0.9634, 0.0021)
     '96.34 ± 0.21'
     """
-    return f"{100 * accuracy:.2f} ± {100 * ci95:.2f}"
+    return f"{100 * value:.2f} ± {100 * spread:.2f}"
 
 
 def show(*tables: Table | str) -> None:

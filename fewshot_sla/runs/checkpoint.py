@@ -1,7 +1,8 @@
 """Checkpoints as safetensors: tensors by name, everything else as JSON beside them; nothing is ever unpickled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +38,33 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         UserError: if the file is not there, cut off, or not one of ours.
     """
-    return _read(path, with_tensors=True)
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _state(file)  # noqa: SIM118 - not a dict
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The state of a checkpoint without its tensors: what is read of the file is a few kilobytes.
+    """The state of a checkpoint alone; it stands in the head of the file, and no tensor is read.
 
     Raises:
-        UserError: as :func:`load_checkpoint` does.
+        UserError: as :func:`load_checkpoint`.
     """
-    return _read(path, with_tensors=False)[1]
+    with _opened(path) as file:
+        return _state(file)
 
 
-def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
     if not path.is_file():
         raise UserError(f"{path}: there is no checkpoint; has the run been trained?")
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys()) if with_tensors else []
-            tensors = {name: file.get_tensor(name) for name in names}
-            state = plain_values.loads((file.metadata() or {})[_STATE])
+            yield file
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
         raise UserError(f"{path}: the checkpoint is damaged or cut off ({error}); use another one") from error
-    return tensors, state
+
+
+def _state(file: safe_open) -> dict[str, Any]:
+    return plain_values.loads((file.metadata() or {})[_STATE])
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -36,6 +36,11 @@ class RunFolder:
         self.learning_curve = self.path / "learning_curve.png"
         self.results = self.path / "results.json"
 
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that says most of the run: the best one, or the last one before there is a best."""
+        return self.best if self.best.exists() else self.last
+
     def episode_picture(self, split: str) -> Path:
         """The picture of one episode of a split."""
         return self.path / f"episode_{split}.png"

@@ -1,12 +1,11 @@
 """What several runs are called beside one another, and which of their inferences is meant where none is named."""
 
-import importlib
 from collections.abc import Sequence
 
-import yaml
-
 from episodes.errors import UserError
+from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import Result, read_results
 
 
 def distinct_names(folders: Sequence[RunFolder]) -> list[str]:
@@ -29,21 +28,23 @@ def distinct_names(folders: Sequence[RunFolder]) -> list[str]:
 
 
 def primary_inference(folder: RunFolder) -> str:
-    """Name of the inference that the run's best checkpoint was chosen by.
+    """Name of the inference that the run's best checkpoint was chosen by, as checkpoint or results say it.
 
     Raises:
-        UserError: if there is no run, or its objective is not known here.
+        UserError: if there is no run, or neither of them says.
     """
     folder.require()
-    try:
-        described = yaml.safe_load(folder.config.read_text())["objective"]
-        path = described if isinstance(described, str) else described["class_path"]
-        module, _, name = path.rpartition(".")
-        return str(getattr(importlib.import_module(module), name).primary)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
-        raise UserError(
-            f"{folder.config}: the objective of the run cannot be looked up ({error}); name an inference"
-        ) from error
+    named = load_state(folder.checkpoint).get("primary")
+    if named:
+        return str(named)
+    results = read_results(folder, Result) if folder.results.exists() else []
+    for result in results:
+        if result.primary:
+            return result.inference
+    raise UserError(
+        f"{folder.path}: neither checkpoint nor results say by which inference the best weights were chosen; "
+        "name one with --inference"
+    )
 
 
 def _shared(paths: Sequence[tuple[str, ...]]) -> int:

@@ -31,7 +31,7 @@ def training_details(training: Training, configuration: dict[str, Any]) -> dict[
     }
 
 
-def test_details(
+def evaluation_details(
     configuration: dict[str, Any], hardware: Hardware, fabric: Fabric, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
     """What stands beside the results of a test.

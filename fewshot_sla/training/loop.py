@@ -66,8 +66,8 @@ class Loop:
         loggers = Loggers(self._recipe.loggers if self._writes else ())
         began = time.monotonic() - state.seconds
         with ExitStack() as stack:
+            loggers.start(self._folder, state.step, self._configuration)
             stack.callback(loggers.close)  # however training ends
-            loggers.start(self._folder, state.step or None, self._configuration)
             stop = stack.enter_context(stop_on_signals())
             while state.step < settings.steps:
                 self._unseen.append(self._step())

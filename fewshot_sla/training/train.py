@@ -14,6 +14,7 @@ from episodes.errors import UserError
 from episodes.progress import show_progress
 from fewshot_sla.runs import checkpoint, plain_values
 from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
+from fewshot_sla.runs.loggers import Loggers
 from fewshot_sla.runs.provenance import device_facts
 from fewshot_sla.training.clock import first_difference
 from fewshot_sla.training.loop import Loop
@@ -66,6 +67,7 @@ def train(
         UserError: before anything is written, if something does not fit; later, if the loss is no longer finite.
         Interrupted: after Ctrl-C; the run can be resumed.
     """
+    Loggers(task.recipe.loggers).check()
     task.rehearse()
     fabric = hardware.fabric()
     task.check_sharing(fabric.world_size)

@@ -6,6 +6,7 @@ from typing import Any, Generic
 
 import torch
 import yaml
+from jsonargparse import Namespace
 
 from episodes.errors import UserError
 from episodes.images.normalization import Normalization
@@ -77,6 +78,18 @@ def load_trained(kind: Kind[R, M], folder: RunFolder) -> TrainedRun[R, M]:
     statistics = checkpoint.without_prefix("normalization", tensors)
     normalization = Normalization(statistics["mean"], statistics["deviation"])
     return TrainedRun(folder, recipe, model, normalization, yaml.safe_load(folder.config.read_text()), state)
+
+
+def recipe_parts(kind: Kind[R, M], folder: RunFolder, *names: str) -> list[Any]:
+    """Some fields of the recipe of a run; the others, the network among them, are not built.
+
+    Raises:
+        UserError: if the run's configuration cannot be used.
+    """
+    parser = kind.parser()
+    options = configuration.load(parser, folder.config)
+    made = parser.instantiate(Namespace(**{name: options[name] for name in names}))
+    return [made[name] for name in names]
 
 
 def newest_run(kind: Kind[R, M], root: Path) -> RunFolder:

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from fewshot_sla import study, test, train
+from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.cli.door import run_door
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import read_results
 
 OBJECTIVES = "fewshot_sla.classification.objectives"
 ROTATION = "--objective.transformations=episodes.Rotation"
@@ -39,3 +42,7 @@ def run_class_test(*arguments: str | Path) -> int:
 
 def run_study(*arguments: str) -> int:
     return run_door(study.main, list(arguments))
+
+
+def results_of(folder: Path) -> list[ClassificationResult]:
+    return read_results(RunFolder(folder), ClassificationResult)

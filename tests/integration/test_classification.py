@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from fewshot_sla.classification.kind import CLASSIFICATION
-from fewshot_sla.classification.results import read_class_results
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
@@ -38,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("name", INFERENCES)
 def test_every_objective_trains_and_every_inference_is_tested(runs: dict[str, Path], name: str) -> None:
-    results = read_class_results(RunFolder(runs[name]))
+    results = doors.results_of(runs[name])
     assert [r.inference for r in results if r.split == "test"] == INFERENCES[name]
     assert [r.inference for r in results if r.split == "val"] == INFERENCES[name]
     for result in results:
@@ -67,9 +66,7 @@ def test_the_run_folder_holds_everything(runs: dict[str, Path]) -> None:
 def test_predictions_of_every_image_agree_with_the_accuracy(runs: dict[str, Path]) -> None:
     with (runs["SLASD"] / "predictions" / "test_distilled.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    result = next(
-        r for r in read_class_results(RunFolder(runs["SLASD"])) if r.split == "test" and r.inference == "distilled"
-    )
+    result = next(r for r in doors.results_of(runs["SLASD"]) if r.split == "test" and r.inference == "distilled")
     assert np.mean([row["class"] == row["predicted"] for row in rows]) == pytest.approx(result.accuracy)
     assert all(float(row["probability"]) >= float(row["probability_of_class"]) for row in rows)
 
@@ -88,7 +85,7 @@ def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[
             joint = run.model(torch.rot90(pixels, j, (-2, -1))[None])["joint"][0]
             scores += joint[[y * 4 + j for y in range(4)]]
         right += int(scores.argmax() == label)
-    results = read_class_results(RunFolder(runs["SLA"]))
+    results = doors.results_of(runs["SLA"])
     found = next(r for r in results if r.split == "test" and r.inference == "aggregated")
     assert found.accuracy == pytest.approx(right / 48)
 
@@ -127,9 +124,9 @@ def test_an_ensemble_keeps_the_inferences_that_all_members_have(
 
 
 def test_ten_crops_stand_beside_the_images_as_they_are(runs: dict[str, Path]) -> None:
-    before = {(r.inference, r.crops): r for r in read_class_results(RunFolder(runs["MT"])) if r.split == "test"}
+    before = {(r.inference, r.crops): r for r in doors.results_of(runs["MT"]) if r.split == "test"}
     assert doors.run_class_test(runs["MT"], "--ten_crop", "--padding=1") == 0
-    after = {(r.inference, r.crops): r for r in read_class_results(RunFolder(runs["MT"])) if r.split == "test"}
+    after = {(r.inference, r.crops): r for r in doors.results_of(runs["MT"]) if r.split == "test"}
     assert set(after) == {(name, crops) for name in INFERENCES["MT"] for crops in (1, 10)}
     assert all(after[key] == before[key] for key in before)
     assert (runs["MT"] / "predictions" / "test_single_10crops.csv").is_file()
@@ -170,7 +167,7 @@ def test_every_long_tail_loss_trains_alone_and_with_self_distillation(loss: str,
     folder = tmp_path / "run"
     assert doors.train_classifier(folder, *LONG_TAIL, *doors.objective(name), *LOSSES[loss]) == 0
     assert doors.run_class_test(folder) == 0
-    result = read_class_results(RunFolder(folder))[-1]
+    result = doors.results_of(folder)[-1]
     assert set(result.groups) == {"few (< 20)"}
     assert result.groups["few (< 20)"] == pytest.approx(result.accuracy)
     run = load_trained(CLASSIFICATION, RunFolder(folder))
@@ -223,11 +220,7 @@ def test_a_study_trains_and_tests_what_is_missing_and_shows_all(
     ]
     for row in document["rows"]:
         found = [
-            next(
-                r.accuracy
-                for r in read_class_results(RunFolder(path))
-                if (r.split, r.inference) == ("test", row["inference"])
-            )
+            next(r.accuracy for r in doors.results_of(path) if (r.split, r.inference) == ("test", row["inference"]))
             for path in row["run_folders"]
         ]
         assert found == row["accuracies"]

@@ -10,9 +10,7 @@ from PIL import Image
 
 from episodes.images.labelled import LabelledImages
 from fewshot_sla import study, train
-from fewshot_sla.classification.results import read_class_results
 from fewshot_sla.cli.door import INTERRUPTED, run_door
-from fewshot_sla.runs.folder import RunFolder
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
 
@@ -103,11 +101,11 @@ def test_the_last_weights_come_with_how_they_were_trained_and_old_results_go(tmp
     assert document["training"]["steps"] == 3
     assert "training" in document["wall_time_s"]
     assert doors.run_class_test(folder) == 0
-    assert {r.step for r in read_class_results(RunFolder(folder))} == {3}
+    assert {r.step for r in doors.results_of(folder)} == {3}
     assert resume(folder) == 0
-    assert len(read_class_results(RunFolder(folder))) == 2  # the same weights
+    assert len(doors.results_of(folder)) == 2  # the same weights
     assert resume(folder, "--loop.steps=5") == 0
-    assert read_class_results(RunFolder(folder)) == []
+    assert doors.results_of(folder) == []
 
 
 def test_a_new_run_has_no_results_of_one_that_was_removed(tmp_path: Path) -> None:
@@ -117,7 +115,7 @@ def test_a_new_run_has_no_results_of_one_that_was_removed(tmp_path: Path) -> Non
     for name in ("best", "last"):
         (folder / f"{name}.safetensors").unlink()
     assert doors.train_classifier(folder, *SLA, "--keep=last", "--seed=1", steps=3) == 0
-    assert read_class_results(RunFolder(folder)) == []
+    assert doors.results_of(folder) == []
 
 
 def test_no_images_to_validate_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +131,10 @@ def test_no_images_to_validate_on(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_results_that_are_not_ours_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     assert doors.train_classifier(folder, *SLA, "--keep=last", steps=1) == 0
-    for text, words in (("{}", "not results of python -m fewshot_sla.test"), ("{", "remove it and run python -m")):
+    for text, words in (
+        ("{}", "there is no list of results in it; remove the file and run python -m fewshot_sla.test"),
+        ("{", "remove it and run python -m"),
+    ):
         (folder / "results.json").write_text(text)
         for code in (doors.run_class_test(folder), resume(folder)):
             assert code == 2
@@ -163,7 +164,7 @@ def test_members_of_an_ensemble_keep_their_own_name_for_the_same_images(tmp_path
     assert doors.train_classifier(limited, *SLA, *of_few, steps=1) == 0
     assert doors.run_class_test(plain, limited) == 0
     assert doors.run_class_test(limited) == 0
-    tested = [r for r in read_class_results(RunFolder(limited)) if r.split == "test"]
+    tested = [r for r in doors.results_of(limited) if r.split == "test"]
     assert [(r.dataset, r.inference) for r in tested] == [
         ("tiny-classes-limited-3", "single"),
         ("tiny-classes-limited-3", "aggregated"),
@@ -175,8 +176,8 @@ def test_what_makes_no_ensemble(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert doors.train_classifier(run, *BASELINE, steps=1) == 0
     assert doors.run_class_test(run, run) == 2
     assert one_line(capsys) == f"error: {run}: the run is given twice"
-    assert doors.run_class_test(run, "--json", tmp_path / "x.json") == 2
-    assert "--json is for the figures of an ensemble" in one_line(capsys)
+    assert doors.run_class_test(run, "--output", tmp_path / "x.json") == 2
+    assert "--output is for the figures of an ensemble" in one_line(capsys)
 
 
 TINY_STUDY = ("--", *doors.TINY, "--loop.steps=2", "--loop.validate_every=2", "--loop.log_every=1")

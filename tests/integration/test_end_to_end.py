@@ -9,10 +9,11 @@ import yaml
 
 from episodes.datasets import Glyphs
 from fewshot_sla.meta.kind import META
-from fewshot_sla.meta.results import read_outcomes, read_results
+from fewshot_sla.meta.results import EpisodeResult, read_outcomes
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.runs.results import read_results
 from fewshot_sla.training.trained import load_trained
 from tests.integration import doors
 
@@ -83,7 +84,7 @@ def test_results_say_what_was_measured_and_where_it_comes_from(runs: dict[str, P
 
 def test_per_episode_accuracies_average_to_the_result(runs: dict[str, Path]) -> None:
     folder = RunFolder(runs["da"])
-    for result in read_results(folder):
+    for result in read_results(folder, EpisodeResult):
         correct, classes = read_outcomes(folder, result)
         assert correct.shape == classes.shape == (result.episodes, 5)
         assert correct.mean() / result.n_query == pytest.approx(result.accuracy)
@@ -110,7 +111,7 @@ def test_testing_again_gives_the_same_and_keeps_the_rest(runs: dict[str, Path], 
 def test_compare_pairs_the_runs(runs: dict[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     capsys.readouterr()
-    assert doors.compare_runs(str(runs["plain"]), str(runs["sla"]), "--picture", str(picture)) == 0
+    assert doors.compare_runs(str(runs["plain"]), str(runs["sla"]), "--output", str(picture)) == 0
     printed = capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
     for words in ("plain, single", "sla, aggregated", "5-way 1-shot", "5-way 5-shot", "paired t-test", "over classes"):
@@ -121,7 +122,9 @@ def test_compare_pairs_the_runs(runs: dict[str, Path], capsys: pytest.CaptureFix
     for name in ("plain", "sla"):
         folder = RunFolder(runs[name])
         primary = "single" if name == "plain" else "aggregated"
-        result = next(r for r in read_results(folder) if (r.split, r.k_shot, r.inference) == ("test", 5, primary))
+        result = next(
+            r for r in read_results(folder, EpisodeResult) if (r.split, r.k_shot, r.inference) == ("test", 5, primary)
+        )
         by_hand[name] = read_outcomes(folder, result)[0].mean() / 3
     assert f"{100 * (by_hand['sla'] - by_hand['plain']):+.2f}" in printed
 

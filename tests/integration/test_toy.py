@@ -31,7 +31,7 @@ def few_digits(tmp_path: Path) -> str:
 
 
 def run(folder: Path, *arguments: str) -> int:
-    return run_door(toy.main, [f"--output_folder={folder}", *arguments])
+    return run_door(toy.main, [f"--output={folder}", *arguments])
 
 
 def read(folder: Path) -> dict:
@@ -84,7 +84,7 @@ MISTAKES = {
     "no images": (["--per_class=0"], "per_class must be at least 1, got 0"),
     "not a number": (["--seeds=many"], "seeds: Expected a int"),
     "mistyped": (["--seedz=5"], "unknown key 'seedz'; did you mean 'seeds'?"),
-    "a folder without a name": (["--output_folder="], "the output folder needs a name; give --output_folder"),
+    "a folder without a name": (["--output="], "the folder to write to needs a name; give --output"),
     "no MNIST": (["--mnist=nowhere"], "mnist: there is no nowhere"),
     "too few to test on": (
         ["--per_class=182"],

@@ -8,9 +8,10 @@ import yaml
 
 from episodes.images.labelled import LabelledImages
 from fewshot_sla.classification.predictions import Predictions
-from fewshot_sla.classification.results import save_class_results, summarize_classes
+from fewshot_sla.classification.results import prediction_tables, summarize_classes
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder, write_text
+from fewshot_sla.runs.results import save_results
 
 OBJECTIVES = "fewshot_sla.classification.objectives"
 
@@ -21,7 +22,7 @@ def made_up_run(
     counts: Sequence[int] = (50, 50),  # training images of each class
     accuracies: Mapping[str, Sequence[float]] | None = None,  # by inference: of each class; None for a run not tested
     objective: str = f"{OBJECTIVES}.SLA",
-    primary: str = "aggregated",
+    primary: str = "aggregated",  # "" for a run that does not say
     seed: int = 0,
     images: int = 100,  # tested on, of each class
     metrics: str = "",
@@ -32,7 +33,13 @@ def made_up_run(
     folder = RunFolder(path)
     write_text(folder.config, yaml.safe_dump({"objective": {"class_path": objective}, "seed": seed}))
     names = tuple(f"class {number}" for number in range(len(counts)))
-    state = {"program": program, "class_names": list(names), "class_counts": list(counts), "best": {"step": 7}}
+    state = {
+        "program": program,
+        "primary": primary,
+        "class_names": list(names),
+        "class_counts": list(counts),
+        "best": {"step": 7},
+    }
     checkpoint.save_checkpoint(folder.best, {"x": torch.zeros(1)}, state)
     if metrics:
         write_text(folder.metrics, metrics)
@@ -44,7 +51,7 @@ def made_up_run(
         probabilities = {name: _predictions(labels, values, images) for name, values in accuracies.items()}
         found = Predictions(labels, probabilities)
         results = summarize_classes(found, tested, counts, primary=primary, step=7)
-        save_class_results(folder, results, found, tested, {})
+        save_results(folder, results, prediction_tables(results, found, names), tested, {})
     return folder
 
 

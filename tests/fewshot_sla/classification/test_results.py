@@ -10,15 +10,14 @@ import torch
 from episodes.images.labelled import LabelledImages
 from fewshot_sla.classification.predictions import Predictions
 from fewshot_sla.classification.results import (
-    ClassResult,
+    ClassificationResult,
     class_accuracies,
     group_accuracies,
-    read_class_results,
-    save_class_results,
+    prediction_tables,
     summarize_classes,
 )
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import save_details
+from fewshot_sla.runs.results import read_results, save_details, save_results
 
 
 def images_of(labels: list[int], classes: int, shade: int = 0, split: str = "test") -> LabelledImages:
@@ -26,7 +25,9 @@ def images_of(labels: list[int], classes: int, shade: int = 0, split: str = "tes
     return LabelledImages(pixels, torch.tensor(labels), tuple(f"c{y}" for y in range(classes)), f"made-up/{split}")
 
 
-def results_of(images: LabelledImages, guesses: list[int], counts: list[int], step: int = 5) -> list[ClassResult]:
+def results_of(
+    images: LabelledImages, guesses: list[int], counts: list[int], step: int = 5
+) -> list[ClassificationResult]:
     return summarize_classes(found_of(images, guesses), images, counts, primary="single", step=step)
 
 
@@ -37,7 +38,8 @@ def found_of(images: LabelledImages, guesses: list[int]) -> Predictions:
 
 def save(folder: RunFolder, images: LabelledImages, guesses: list[int], step: int) -> None:
     results = results_of(images, guesses, [5, 9], step)
-    save_class_results(folder, results, found_of(images, guesses), images, {"wall_time_s": {f"step {step}": 1.0}})
+    tables = prediction_tables(results, found_of(images, guesses), images.class_names)
+    save_results(folder, results, tables, images, {"wall_time_s": {f"step {step}": 1.0}})
 
 
 def test_classes_and_groups_are_counted_as_by_hand() -> None:
@@ -69,22 +71,22 @@ def test_results_of_other_weights_or_other_images_are_never_kept_beside(tmp_path
     folder = RunFolder(tmp_path)
     save(folder, images_of([0, 1], 2), [0, 1], step=5)
     save(folder, images_of([0, 1], 2, split="val"), [0, 0], step=5)
-    assert [(r.split, r.accuracy) for r in read_class_results(folder)] == [("test", 1.0), ("val", 0.5)]
+    assert [(r.split, r.accuracy) for r in read_results(folder, ClassificationResult)] == [("test", 1.0), ("val", 0.5)]
     save(folder, images_of([0, 1], 2, shade=9), [1, 0], step=5)  # the test images have changed
-    assert {(r.split, r.accuracy) for r in read_class_results(folder)} == {("val", 0.5), ("test", 0.0)}
+    assert {(r.split, r.accuracy) for r in read_results(folder, ClassificationResult)} == {("val", 0.5), ("test", 0.0)}
     save(folder, images_of([0, 1], 2, split="val"), [0, 1], step=6)  # the weights have changed
-    assert [(r.split, r.accuracy) for r in read_class_results(folder)] == [("val", 1.0)]
+    assert [(r.split, r.accuracy) for r in read_results(folder, ClassificationResult)] == [("val", 1.0)]
 
 
 def test_details_of_a_training_drop_the_results_of_other_weights(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    save_details(folder, {"training": {"steps": 5}, "wall_time_s": {"training": 2.0}}, step=5)
-    assert read_class_results(folder) == []
+    save_details(folder, ClassificationResult, {"training": {"steps": 5}, "wall_time_s": {"training": 2.0}}, step=5)
+    assert read_results(folder, ClassificationResult) == []
     save(folder, images_of([0, 1], 2), [0, 1], step=5)
-    save_details(folder, {"training": {"steps": 5}}, step=5)
-    assert len(read_class_results(folder)) == 1
-    save_details(folder, {"training": {"steps": 9}}, step=9)
-    assert read_class_results(folder) == []
+    save_details(folder, ClassificationResult, {"training": {"steps": 5}}, step=5)
+    assert len(read_results(folder, ClassificationResult)) == 1
+    save_details(folder, ClassificationResult, {"training": {"steps": 9}}, step=9)
+    assert read_results(folder, ClassificationResult) == []
     document = json.loads(folder.results.read_text())
     assert document["training"] == {"steps": 9}
     assert document["wall_time_s"] == {"training": 2.0, "step 5": 1.0}

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 
 from episodes.errors import UserError
 from fewshot_sla.reporting.pictures import COLORS
 from fewshot_sla.reporting.training_curves import draw_training_curves, read_curves, running_mean
+from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.names import distinct_names, primary_inference
-from tests.fewshot_sla.classification.made_up_runs import OBJECTIVES, made_up_run
+from tests.fewshot_sla.classification.made_up_runs import made_up_run
 
 METRICS = """step,learning_rate,loss,accuracy,single,aggregated
 10,0.1,2.5,0.25,,
@@ -58,8 +60,8 @@ def test_a_run_is_not_drawn_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_validation_is_of_the_inference_that_chose_the_best(tmp_path: Path) -> None:
     sla = made_up_run(tmp_path / "sla" / "seed0", metrics=METRICS)
-    baseline = made_up_run(tmp_path / "base" / "seed0", metrics=METRICS, objective=f"{OBJECTIVES}.Baseline")
-    meta = made_up_run(tmp_path / "meta" / "seed0", metrics=METRICS, objective="fewshot_sla.meta.SLA")
+    baseline = made_up_run(tmp_path / "base" / "seed0", metrics=METRICS, primary="single")
+    meta = made_up_run(tmp_path / "meta" / "seed0", metrics=METRICS, program="meta_train")
     curves = read_curves([sla, baseline, meta], "validation")
     assert [curve.name for curve in curves] == ["sla, aggregated", "base, single", "meta, aggregated"]
     assert [curve.accuracy[1].tolist() for curve in curves] == [[0.6, 0.7], [0.4, 0.5], [0.6, 0.7]]
@@ -71,6 +73,16 @@ def test_validation_is_of_the_inference_that_chose_the_best(tmp_path: Path) -> N
     (curve,) = read_curves([sla], "training")
     assert curve.name == "seed0"
     assert curve.accuracy[1].tolist() == [0.25, 0.5, 0.75, 0.875]
+
+
+def test_the_primary_inference_is_told_without_the_code_of_the_objective(tmp_path: Path) -> None:
+    """By the checkpoint, else by the results; a class named in a text file is not imported to ask it."""
+    trained = made_up_run(tmp_path / "trained", objective="nowhere.Objective", primary="single")
+    assert primary_inference(trained) == "single"
+    figures = {"single": [0.5, 0.5], "aggregated": [0.5, 0.5]}
+    tested = made_up_run(tmp_path / "tested", objective="nowhere.Objective", accuracies=figures)
+    checkpoint.save_checkpoint(tested.best, {"x": torch.zeros(1)}, {"program": "train"})  # an older one
+    assert primary_inference(tested) == "aggregated"
 
 
 def test_every_run_has_its_colour(tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
     broken = made_up_run(tmp_path / "broken", metrics="step,loss\nten,1\n")
     with pytest.raises(UserError, match=r"metrics\.csv: the file is damaged"):
         read_curves([broken], "training")
-    strange = made_up_run(tmp_path / "strange", metrics=METRICS, objective="nowhere.Objective")
-    with pytest.raises(UserError, match=r"the objective of the run cannot be looked up .* name an inference$"):
-        primary_inference(strange)
-    assert read_curves([strange], "validation", "single")
+    silent = made_up_run(tmp_path / "silent", metrics=METRICS, primary="")
+    with pytest.raises(UserError, match=r"by which inference the best weights were chosen; name one with --inference$"):
+        read_curves([silent], "validation")
+    assert read_curves([silent], "validation", "single")

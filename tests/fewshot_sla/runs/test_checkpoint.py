@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from episodes.errors import UserError
@@ -57,6 +58,31 @@ def test_a_file_that_is_cut_off_is_named(tmp_path: Path, keep: int) -> None:
         checkpoint.load_checkpoint(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="damaged or cut off"):
+        checkpoint.load_state(path)
+
+
+def test_the_state_is_read_without_the_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class HeadOnly:
+        """Of an open file what load_state may use: asked for a tensor, it fails."""
+
+        def __init__(self, *arguments: object, **options: object) -> None:
+            self._file = safe_open(*arguments, **options)
+
+        def __enter__(self) -> "HeadOnly":
+            self._file.__enter__()
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self._file.__exit__(*error)
+
+        def metadata(self) -> dict[str, str]:
+            return self._file.metadata()
+
+    path, state = tmp_path / "a.safetensors", {"step": 3, "shape": (1, 2)}
+    checkpoint.save_checkpoint(path, {"x": torch.zeros(9)}, state)
+    monkeypatch.setattr(checkpoint, "safe_open", HeadOnly)
+    assert checkpoint.load_state(path) == state
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

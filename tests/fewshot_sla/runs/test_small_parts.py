@@ -1,4 +1,4 @@
-"""Schedules, randomness, metrics, run folder, progress, interrupts: a few lines of code and of test each."""
+"""Schedules, randomness, run folder, progress, interrupts: a few lines of code and of test each."""
 
 import os
 import signal
@@ -9,7 +9,6 @@ import torch
 
 from episodes.errors import UserError
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.metrics import MetricsLog, read_metrics
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.signals import stop_on_signals
 
@@ -26,32 +25,6 @@ def test_seeded_draws_the_same_and_disturbs_nobody() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_metrics_of_later_steps_are_dropped_on_resuming(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    log = MetricsLog(path)
-    log.add(10, {"loss": 0.1 + 0.2})
-    log.add(20, {"loss": 2.0, "single": 0.5})
-    log.add(30, {"loss": 3.0})
-    log.close()
-    log = MetricsLog(path, resume_from=20)
-    log.add(25, {"loss": 4.0})
-    log.close()
-    assert read_metrics(path) == [
-        {"step": 10, "loss": 0.1 + 0.2},
-        {"step": 20, "loss": 2.0, "single": 0.5},
-        {"step": 25, "loss": 4.0},
-    ]
-
-
-def test_a_new_run_leaves_old_metrics_behind(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    path.write_text("step,loss\n10,1.0\n")
-    log = MetricsLog(path)
-    log.add(1, {"loss": 2.0})
-    log.close()
-    assert read_metrics(path) == [{"step": 1, "loss": 2.0}]
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
