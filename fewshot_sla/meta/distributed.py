@@ -22,7 +22,7 @@ def evaluate_together(
     numbers: Sequence[int] | range,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, EpisodeOutcomes]:
-    """Like :func:`~fewshot_sla.meta.protocol.evaluate`, with every P-th episode on each of P processes; all get all."""
+    """Like :func:`fewshot_sla.meta.protocol.evaluate`; process r of P takes every P-th episode; all get all."""
     rank, processes = fabric.global_rank, fabric.world_size
     own = numbers[rank::processes]
     outcomes = evaluate(learner, objective, source, own, autocast=fabric.autocast, on_progress=on_progress)
