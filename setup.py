@@ -33,6 +33,7 @@ setup(
     packages=find_packages(include=["fewshot_sla", "fewshot_sla.*", "episodes", "episodes.*"]),
     package_data={
         "fewshot_sla": ["py.typed"],
+        "fewshot_sla.prediction.page": ["*.css"],
         "episodes": ["py.typed"],
         "episodes.datasets.layouts.class_lists": ["*.json"],
     },

@@ -15,6 +15,13 @@ from jsonargparse import ArgumentParser, Namespace
 
 from episodes.errors import UserError
 from fewshot_sla.cli.class_choices import without_void_arguments
+from fewshot_sla.cli.describe import construct
+
+# Lines of jsonargparse's messages that say where, or what a value was not, but not why.
+_NO_REASON = re.compile(
+    r"Parser key \"[\w.]+\":$|Problem with given class_path|Does not validate against any|Subtypes:|Errors:$"
+    r"|Expected a <class '(NoneType|str)'>$|Given value"
+)
 
 
 class _Parser(ArgumentParser):
@@ -112,13 +119,22 @@ def load(parser: ArgumentParser, path: Path) -> Namespace:
 
 def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
     """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
+    made = instantiate_all(parser, options)
+    return group(**{name: made[name] for name in inspect.signature(group).parameters})
+
+
+def instantiate_all(parser: ArgumentParser, options: Namespace) -> Namespace:
+    """Parsed options with objects, which keep a record of their arguments, in place of what describes them.
+
+    Raises:
+        UserError: if one cannot be built.
+    """
     try:
-        made = parser.instantiate(options)
+        return parser.instantiate(options, instantiators=[(construct, object, True)])
     except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
         if isinstance(error, UserError):
             raise
-        raise UserError(f"cannot build what the configuration describes: {error}") from error
-    return group(**{name: made[name] for name in inspect.signature(group).parameters})
+        raise UserError(f"cannot build what the configuration describes: {_last_words(str(error), '')}") from error
 
 
 def _explain(message: str, parser: ArgumentParser) -> str:
@@ -171,15 +187,16 @@ def _names_in(module: str) -> list[str]:
 def _last_words(message: str, place: str) -> str:
     """The innermost reason, on one line, behind the place it is about."""
     lines = [line.strip(" -") for line in message.splitlines()]
-    reasons = [
-        line
-        for line in lines
-        if line
-        and not re.match(r"Parser key \"[\w.]+\":$|Problem with given class_path|Given value|Subtypes:|Errors:$", line)
-    ]
+    reasons = [line for line in lines if line and not _NO_REASON.match(line)]
     text = re.sub(r'^Parser key "[\w.]+": *', "", "; ".join(reasons) or lines[-1])
+    if given := re.search(r"Given value: ([\w.]+)$", message):
+        text = text.replace("Import path does not", f"Import path {given[1]} does not")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
-    text = re.sub(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", r"\1 is not a \2", text)
+    text = re.sub(
+        r"Import path ([\w.]+) does not correspond to a subclass of (\w+)",
+        r"\1 is not a \2, nor a function annotated to return one",
+        text,
+    )
     text = re.sub(r"\. Got value: Namespace\(.*", "", text)
     text = re.sub(
         r"Expected a dot import path string: (\S+)", r"\1 is not a known class; give its path, as in package.\1", text

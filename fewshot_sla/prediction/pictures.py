@@ -1,7 +1,7 @@
 """Whatever a picture comes as (path, PIL image, array, tensor) as the bytes that a model was trained to see."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -46,7 +46,6 @@ class Format(NamedTuple):
 def make_pictures(
     given: Any,  # n pictures: a list of anything that make_picture takes, or arrays and tensors as below
     wanted: Format,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.uint8]:  # [n, C, H, W]
     """Many pictures: a list, a numpy stack [n, H, W] or [n, H, W, C], or a tensor [n, H, W] or [n, C, H, W].
 
@@ -57,7 +56,6 @@ def make_pictures(
     made = np.empty((len(pictures), *wanted[:3]), np.uint8)
     for number, picture in enumerate(pictures):
         made[number] = make_picture(picture, wanted, f"picture {number}")
-        on_progress(number + 1, len(pictures))
     return made
 
 
