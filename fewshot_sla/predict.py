@@ -124,12 +124,13 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--query", type=str, nargs="+", required=True, help="Pictures, or folders of pictures.")
     parser.add_argument("--strict", action="store_true", help="Stop at the first picture that cannot be read.")
-    parser.add_argument(
+    backbone = parser.add_argument(
         "--backbone",
         type=nn.Module,
         help="Class path of any network in place of a run, torchvision.models.resnet18 say; --backbone.NAME gives it "
         "an argument (--backbone.dict_kwargs.NAME, where its signature only has **kwargs).",
     )
+    backbone.extra_help = str  # not the name of every module of torch
     parser.add_class_arguments(ForeignNetwork, skip={"backbone", "arguments"}, fail_untyped=True)
     return parser
 

@@ -55,7 +55,7 @@ def add_scale(module: nn.Module, scale: float, learn: bool) -> None:
     """
     if not 0 < scale < float("inf"):
         raise UserError(f"{type(module).__name__}: scale must be positive and finite, got {scale}")
-    module.learn_scale = learn  # kept, so that a saved classifier can be made again  # type: ignore[assignment]
+    module.learn_scale = learn  # type: ignore[assignment]  # kept: a saved classifier is made again with it
     value = torch.tensor(float(scale))
     if learn:
         module.register_parameter("scale", nn.Parameter(value))
