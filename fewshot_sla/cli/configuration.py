@@ -13,8 +13,15 @@ from jsonargparse import ArgumentParser, Namespace
 from episodes.errors import UserError
 from fewshot_sla.cli.arguments import CommandLine, read_arguments
 from fewshot_sla.cli.composition import compose
+from fewshot_sla.cli.describe import construct
 from fewshot_sla.cli.keys import check_keys
 from fewshot_sla.cli.recipes import Wing, read_options, resolve
+
+# Lines of jsonargparse's messages that say where, or what a value was not, but not why.
+_NO_REASON = re.compile(
+    r"Parser key \"[\w.]+\":$|Problem with given class_path|Does not validate against any|Subtypes:|Errors:$"
+    r"|Expected a <class '(NoneType|str)'>$|Given value"
+)
 
 
 class ComposingParser(ArgumentParser):
@@ -112,17 +119,6 @@ def load(parser: ComposingParser, path: Path) -> Namespace:
         raise UserError(f"{path}: {error}") from error
 
 
-def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
-    """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
-    try:
-        made = parser.instantiate(options)
-    except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"cannot build what the configuration describes: {error}") from error
-    return group(**{name: made[name] for name in inspect.signature(group).parameters})
-
-
 def join_lists(arguments: Sequence[str], option: str) -> list[str]:
     """Let a list of whole numbers be given as people type it.
 
@@ -174,6 +170,26 @@ def typed(parser: ArgumentParser, options: dict[str, Any]) -> Namespace:
     return parser.parse_object(options)
 
 
+def instantiate(parser: ArgumentParser, options: Namespace, group: type) -> Any:
+    """Build the dataclass ``group``, and all objects that its options describe, from parsed options."""
+    made = instantiate_all(parser, options)
+    return group(**{name: made[name] for name in inspect.signature(group).parameters})
+
+
+def instantiate_all(parser: ArgumentParser, options: Namespace) -> Namespace:
+    """Parsed options with objects, which keep a record of their arguments, in place of what describes them.
+
+    Raises:
+        UserError: if one cannot be built.
+    """
+    try:
+        return parser.instantiate(options, instantiators=[(construct, object, True)])
+    except (TypeError, ValueError) as error:  # of a constructor that was given what it does not take
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"cannot build what the configuration describes: {_explain(str(error))}") from error
+
+
 def known_options(parser: ArgumentParser) -> dict[str, Any]:
     """Every option; under a group of options, a mapping of them."""
     return {key: value for key, value in parser.get_defaults().as_dict().items() if key != "config"}
@@ -183,15 +199,16 @@ def _explain(message: str) -> str:
     """One line for what jsonargparse says in many: the innermost reason, behind the place that it is about."""
     place = ".".join(re.findall(r'Parser key "([\w.]+)"', message))
     lines = [line.strip(" -") for line in message.splitlines()]
-    reasons = [
-        line
-        for line in lines
-        if line
-        and not re.match(r"Parser key \"[\w.]+\":$|Problem with given class_path|Given value|Subtypes:|Errors:$", line)
-    ]
+    reasons = [line for line in lines if line and not _NO_REASON.match(line)]
     text = re.sub(r'^Parser key "[\w.]+": *', "", "; ".join(reasons) or lines[-1])
+    if given := re.search(r"Given value: ([\w.]+)$", message):
+        text = text.replace("Import path does not", f"Import path {given[1]} does not")
     text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
-    text = re.sub(r"Import path ([\w.]+) does not correspond to a subclass of (\w+)", r"\1 is not a \2", text)
+    text = re.sub(
+        r"Import path ([\w.]+) does not correspond to a subclass of (\w+)",
+        r"\1 is not a \2, nor a function annotated to return one",
+        text,
+    )
     text = re.sub(r"\. Got value: Namespace\(.*", "", text)
     text = re.sub(
         r"Expected a dot import path string: (\S+)", r"\1 is not a known class; give its path, as in package.\1", text

@@ -84,6 +84,7 @@ class ScaledHead(Head):
         super().__init__()
         if not 0 < scale < float("inf"):
             raise UserError(f"{type(self).__name__}: scale must be positive and finite, got {scale}")
+        self.learn_scale = learn_scale
         value = torch.tensor(float(scale))
         if learn_scale:
             self.register_parameter("scale", nn.Parameter(value))

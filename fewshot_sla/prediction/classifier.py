@@ -15,14 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from episodes.errors import UserError
 from fewshot_sla.prediction.export import export_backbone
 from fewshot_sla.prediction.feature_cache import FeatureCache
+from fewshot_sla.prediction.foreign import ForeignNetwork
 from fewshot_sla.prediction.leave_one_out import MOST, wilson_interval
-from fewshot_sla.prediction.load import adapt, device_called, load_backbone, load_run
+from fewshot_sla.prediction.load import find_device, load_model
 from fewshot_sla.prediction.model import PredictionModel
-from fewshot_sla.prediction.pictures import exchange, is_negative, make_pictures
-from fewshot_sla.prediction.predictor import Predictions, make_predictor
+from fewshot_sla.prediction.pictures import exchange, make_pictures
+from fewshot_sla.prediction.predictor import PredictorOutput, fit
 from fewshot_sla.prediction.saved import load_predictor, save_predictor
-
-_INVERT = ("auto", "yes", "no")
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):
@@ -33,19 +32,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     between 0 and 1. Pictures may have any size. ``y`` is a label a picture: text or numbers.
 
     Args:
-        run_folder: run of meta_train, or a file of :meth:`save`, of which the model is taken; by default the newest
-            run under ``runs``, unless a backbone is given.
+        model: run folder of meta_train; or a file of :meth:`save`, of which the model is taken; or a ForeignNetwork,
+            any network from elsewhere; by default the newest run under ``runs``.
         head: a Head in place of the model's own.
         transformations: the views in place of the model's own.
-        inference: "aggregated" (SLA+AG) or "single" (SLA+SI); by default aggregated where the model has it.
-        backbone: class path of an nn.Module (or of a function that returns one), or an nn.Module, in place of a run.
-        backbone_args: keyword arguments of the class.
-        weights: safetensors file with its weights.
-        drop: layer of it to leave out: the one that scores other classes; "auto" finds it in torchvision's and timm's.
-        channels: of the pictures it takes: 3 for colour, 1 for grey.
-        image_size: side in pixels of the pictures it takes.
-        mean: of each channel of the images it was trained on, pixels between 0 and 1; by default ImageNet's.
-        deviation: of each channel.
+        inference: "aggregated" (SLA+AG), "single" (SLA+SI) or what else the model has; by default the inference that
+            the best checkpoint was chosen by.
         framing: "crop" cuts out the middle square, "stretch" squeezes the whole picture into one.
         invert: exchange light and dark: "yes", "no", or "auto", by the border of the support pictures.
         device: "auto", "cpu", "cuda", ...
@@ -59,36 +51,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        run_folder: str | Path | None = None,
+        model: str | Path | ForeignNetwork | None = None,
         *,
         head: Any = None,
         transformations: Any = None,
         inference: str | None = None,
-        backbone: Any = None,
-        backbone_args: dict[str, Any] | None = None,
-        weights: str = "",
-        drop: str = "auto",
-        channels: int = 3,
-        image_size: int = 224,
-        mean: tuple[float, ...] = (),
-        deviation: tuple[float, ...] = (),
         framing: str = "crop",
         invert: str = "auto",
         device: str = "auto",
         cache_folder: str | Path | None = None,
     ) -> None:
-        self.run_folder = run_folder
+        self.model = model
         self.head = head
         self.transformations = transformations
         self.inference = inference
-        self.backbone = backbone
-        self.backbone_args = backbone_args
-        self.weights = weights
-        self.drop = drop
-        self.channels = channels
-        self.image_size = image_size
-        self.mean = mean
-        self.deviation = deviation
         self.framing = framing
         self.invert = invert
         self.device = device
@@ -104,28 +80,22 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             raise UserError("FewShotClassifier requires y to be passed, but the target y is None")
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
-        if self.invert not in _INVERT:
-            raise UserError(f"invert must be one of {', '.join(_INVERT)}, got {self.invert!r}")
         model = self._model()
         pictures = make_pictures(X, model.format(self.framing))  # type: ignore[arg-type]
         if len(pictures) != len(labels):
             raise UserError(f"there are {len(pictures)} pictures but {len(labels)} labels")
         self.classes_, numbers = np.unique(labels, return_inverse=True)
-        negative = self.invert == "auto" and is_negative(pictures, model.normalization.mean)
-        self.inverted_ = bool(negative or self.invert == "yes")
-        if self.inverted_:
-            exchange(pictures)
-        cache = None if self.cache_folder is None else FeatureCache(Path(self.cache_folder))
-        self.predictor_ = make_predictor(
+        self.predictor_ = fit(
             model,
             pictures,
             numbers.astype(np.int64),
             tuple(self.classes_.tolist()),
             inference=self.inference or "",
             framing=self.framing,  # type: ignore[arg-type]
-            inverted=self.inverted_,
-            embed=None if cache is None else lambda given: cache.items(model, given),
+            invert=self.invert,  # type: ignore[arg-type]
+            cache=None if self.cache_folder is None else FeatureCache(Path(self.cache_folder)),
         )
+        self.inverted_ = self.predictor_.inverted
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:  # [n]
@@ -174,7 +144,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             UserError: if the file is none, or names a class that is not installed.
         """
-        predictor = load_predictor(Path(path)).to(device_called(device))
+        predictor = load_predictor(Path(path)).to(find_device(device))
         made = cls(path, inference=predictor.inference_name, framing=predictor.framing, device=device)
         made.predictor_ = predictor
         made.classes_ = np.array(predictor.classes)
@@ -186,7 +156,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         export_backbone(path, self.predictor_.model)
 
-    def _predictions(self, X: Any) -> Predictions:
+    def _predictions(self, X: Any) -> PredictorOutput:
         check_is_fitted(self)
         pictures = make_pictures(X, self.predictor_.format)
         if self.inverted_:
@@ -195,22 +165,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _model(self) -> PredictionModel:
         """What the arguments describe; given networks and heads are copied, so that they stay as they are."""
-        if self.backbone is None:
-            model = load_run(self.run_folder)
-        elif self.run_folder is not None:
-            raise UserError("give a run_folder or a backbone, not both")
-        else:
-            model = load_backbone(
-                copy.deepcopy(self.backbone),
-                self.image_size,
-                arguments=self.backbone_args,
-                channels=self.channels,
-                drop=self.drop,
-                weights=self.weights,
-                mean=tuple(self.mean),
-                deviation=tuple(self.deviation),
-            )
-        return adapt(model, copy.deepcopy(self.head), self.transformations).to(device_called(self.device))
+        model = load_model(copy.deepcopy(self.model))
+        return model.adapted(copy.deepcopy(self.head), self.transformations).to(find_device(self.device))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: on the CPU, so that a machine without this device can read it."""

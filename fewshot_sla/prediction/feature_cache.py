@@ -1,7 +1,6 @@
 """Features of support sets on disk, by content: the same pictures are not embedded twice by the same model."""
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +30,6 @@ class FeatureCache:
         self,
         model: PredictionModel,
         pictures: Tensor,  # [n, C, H, W] uint8
-        compute: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:  # [n, M, *item], on the model's device
         """``model.items(pictures)``, from the file if there is one.
 
@@ -42,7 +40,7 @@ class FeatureCache:
             items = load_file(path)["items"]
             path.touch()
             return items.to(model.device)
-        items = (compute or model.items)(pictures)
+        items = model.items(pictures)
         with suppress(OSError):
             with atomic_write(path) as file:
                 file.write(save({"items": items.cpu().contiguous()}))

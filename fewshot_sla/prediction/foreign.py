@@ -1,9 +1,7 @@
 """Any network that turns images into features as a backbone: one of torchvision's or timm's, or one's own."""
 
-import importlib
-import inspect
-import typing
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,81 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import Backbone
+from fewshot_sla.cli.build import build
+from fewshot_sla.cli.describe import record
 from fewshot_sla.runs.checkpoint import load_weights
+from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.randomness import seeded
 
 _CLASSIFIERS = ("fc", "classifier", "head", "heads")  # what torchvision calls the layer that maps features to classes
+_DOWNLOADS = {"weights": None, "pretrained": False}  # arguments that ask for weights, and their values for none
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network from elsewhere, in place of a run of meta_train.
+
+    Args:
+        backbone: class path of an nn.Module, or of a function that is annotated to return one, for instance
+            ``"torchvision.models.resnet18"``; or an nn.Module, which is used as it is.
+        arguments: keyword arguments of that class or function.
+        weights: safetensors file with the weights of the network, before a layer is left out; "" for none.
+        drop: layer of it to leave out, the one that scores other classes; "auto" finds it in torchvision's and timm's.
+        channels: of the pictures it takes: 3 for colour, 1 for grey.
+        image_size: side in pixels of the pictures it takes.
+        mean: of each channel of the images it was trained on, pixels between 0 and 1; by default ImageNet's.
+        deviation: of each channel; by default ImageNet's.
+    """
+
+    backbone: Any = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    drop: str = "auto"
+    channels: int = 3
+    image_size: int = 224
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self.backbone if isinstance(self.backbone, str) else type(self.backbone).__name__
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the network knows something, as far as can be told."""
+        asked = any(self.arguments.get(name) for name in _DOWNLOADS)
+        return bool(self.weights) or asked or not isinstance(self.backbone, str)
+
+    def build(self) -> Backbone:
+        """The network as a backbone; weights that are drawn at random are the same each time.
+
+        Raises:
+            UserError: if there is no such class, it cannot be made, or the weights are another network's.
+        """
+        if isinstance(self.backbone, str):
+            module = self._build_module()
+        elif not isinstance(self.backbone, nn.Module):
+            raise UserError(f"backbone must be a class path or an nn.Module, not a {type(self.backbone).__name__}")
+        elif self.arguments or self.weights:
+            raise UserError("arguments and weights belong to a backbone that is given by class path")
+        else:
+            module = self.backbone
+        if isinstance(module, Backbone) and self.drop in ("auto", ""):
+            return module
+        return WrappedBackbone(module, self.channels, self.drop)
+
+    def _build_module(self) -> nn.Module:
+        # dict_kwargs: jsonargparse checks what the signature names, and hands on the rest, as timm's functions need it.
+        with seeded(0):
+            module = build(nn.Module, {"class_path": self.backbone, "dict_kwargs": self.arguments})
+        if self.weights:
+            path = Path(self.weights).expanduser()
+            load_weights(module, _read_weights(path), path)
+        # Made again, the network is given the weights that were saved: nothing needs to be downloaded for that.
+        arguments = {name: _DOWNLOADS.get(name, value) for name, value in self.arguments.items()}
+        record(module, {"class_path": self.backbone, "dict_kwargs": arguments})
+        return module
 
 
 class WrappedBackbone(Backbone):
@@ -33,7 +102,7 @@ class WrappedBackbone(Backbone):
 
     def __init__(self, module: nn.Module, channels: int = 3, drop: str = "auto") -> None:
         super().__init__(channels)
-        self.module = module
+        self.module, self.channels, self.drop = module, channels, drop
         self.dropped = _drop(module, drop)
 
     def features(self, images: Tensor) -> Tensor:
@@ -56,90 +125,8 @@ class WrappedBackbone(Backbone):
     def out_features(self, height: int, width: int) -> int:
         """Feature dimension D for images of this size, found out by trying."""
         weight = next(self.module.parameters(), torch.empty(0))
-        modes = [(module, module.training) for module in self.module.modules()]
-        self.module.eval()
-        with torch.no_grad():
-            size = self.features(weight.new_zeros(1, self.in_channels, height, width)).shape[1]
-        for module, training in modes:
-            module.training = training
-        return size
-
-
-class BackboneByPath(WrappedBackbone):
-    """The same from a class path, so that it can be written to a file and made again.
-
-    Args:
-        class_path: of an nn.Module, or of a function that is annotated to return one: ``torchvision.models.resnet18``.
-        arguments: keyword arguments of the class or function.
-        channels: as for WrappedBackbone.
-        drop: as for WrappedBackbone.
-        weights: safetensors file with the weights of the network, before a layer is left out; "" for none.
-
-    Raises:
-        UserError: if there is no such class, it cannot be made, or the weights are another network's.
-    """
-
-    def __init__(
-        self,
-        class_path: str,
-        arguments: dict[str, Any] | None = None,
-        channels: int = 3,
-        drop: str = "auto",
-        weights: str = "",
-    ) -> None:
-        make = find_module(class_path)
-        arguments = dict(arguments or {})
-        try:
-            with seeded(0):  # weights that are drawn at random are at least the same each time
-                module = make(**arguments)
-        except UserError:
-            raise
-        except Exception as error:  # a stranger's constructor may raise anything
-            raise UserError(f"cannot construct {class_path}(**{arguments}): {_line(error)}") from error
-        if weights:
-            load_weights(module, _read_weights(Path(weights)), Path(weights))
-        super().__init__(module, channels, drop)
-        self.class_path, self.drop = class_path, drop
-        self.has_weights = bool(weights) or any(arguments.get(name) for name in ("weights", "pretrained"))
-        # Made again, the network is given the weights that were saved: nothing needs to be downloaded for that.
-        self.arguments = {
-            name: {"weights": None, "pretrained": False}.get(name, value) for name, value in arguments.items()
-        }
-        self.channels, self.weights = channels, ""
-
-
-def find_module(class_path: str) -> Callable[..., nn.Module]:
-    """The nn.Module class, or the function that returns one, with this path; nothing else is ever called.
-
-    Raises:
-        UserError: if there is none.
-    """
-    module_name, _, name = class_path.rpartition(".")
-    if not module_name:
-        raise UserError(f"'{class_path}' is no dotted path: give package.module.Class")
-    try:
-        found = getattr(importlib.import_module(module_name), name, None)
-    except Exception as error:  # a stranger's module may raise anything while it is imported
-        raise UserError(f"cannot import {module_name}: {_line(error)}") from error
-    if found is None:
-        raise UserError(f"module {module_name} has no {name}")
-    if not _makes_module(found):
-        raise UserError(
-            f"{class_path} is no nn.Module, nor a function annotated to return one; "
-            "write such a function around it and give its path"
-        )
-    return found
-
-
-def _makes_module(found: Any) -> bool:
-    if not inspect.isfunction(found):
-        made = found
-    else:
-        try:
-            made = typing.get_type_hints(found).get("return")
-        except (NameError, TypeError, AttributeError):  # annotations that cannot be resolved
-            return False
-    return isinstance(made, type) and issubclass(made, nn.Module)
+        with evaluation_mode(self.module), torch.no_grad():
+            return self.features(weight.new_zeros(1, self.in_channels, height, width)).shape[1]
 
 
 def _drop(module: nn.Module, name: str) -> str:
@@ -170,9 +157,5 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a safetensors file ({_line(error)}); no other kind is read") from error
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a safetensors file ({reason}); no other kind is read") from error

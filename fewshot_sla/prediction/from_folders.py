@@ -2,9 +2,8 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,33 +11,16 @@ import torch
 from episodes.errors import UserError
 from episodes.progress import OnProgress, no_progress
 from fewshot_sla.prediction.feature_cache import FeatureCache
-from fewshot_sla.prediction.folders import Pictures, query_files, read_pictures
+from fewshot_sla.prediction.folders import Pictures, read_pictures
 from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, confusion, wilson_interval
 from fewshot_sla.prediction.model import PredictionModel
-from fewshot_sla.prediction.pictures import Framing, exchange, is_negative
-from fewshot_sla.prediction.predictor import Predictions, Predictor, make_predictor
-from fewshot_sla.prediction.remarks import remarks_on_equals, remarks_on_left_out, remarks_on_polarity
-from fewshot_sla.prediction.report import BrokenFile, PredictionReport, QueryPrediction, SupportImage
-
-Invert = Literal["auto", "yes", "no"]
+from fewshot_sla.prediction.pictures import Framing, exchange
+from fewshot_sla.prediction.predictor import Invert, Predictor, PredictorOutput, fit
+from fewshot_sla.prediction.remarks import remarks_on_equals, remarks_on_left_out
+from fewshot_sla.prediction.report import PredictionReport, QueryPrediction, SupportImage
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A predictor, and what happened while it was shown its support set.
-
-    Attributes:
-        predictor: ready to predict.
-        broken: support files that could not be read.
-        notes: one-line remarks.
-    """
-
-    predictor: Predictor
-    broken: tuple[BrokenFile, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def show_support(
+def fit_files(
     model: PredictionModel,
     files: Mapping[str, Sequence[Path]],
     *,
@@ -49,15 +31,15 @@ def show_support(
     cache: FeatureCache | None = None,
     on_progress: OnProgress = no_progress,
     notes: Sequence[str] = (),
-) -> Shown:
-    """Read and embed a support set.
+) -> Predictor:
+    """Read a support set and show it to a model; see :func:`fewshot_sla.prediction.predictor.fit`.
 
     Args:
         model: what is to predict.
         files: the support files of each class.
-        inference: how to predict; "" for aggregated where there is that.
+        inference: how to predict.
         framing: how pictures are fitted into the model's size.
-        invert: whether to exchange light and dark; "auto" decides by the border of the support pictures.
+        invert: whether to exchange light and dark.
         strict: stop at the first file that cannot be read.
         cache: where features are kept from one time to the next.
         on_progress: told how far it is.
@@ -79,38 +61,43 @@ def show_support(
         if label not in labels:
             first = next(file for file in read.broken if file.name in {str(path) for path in files[name]})
             raise UserError(f"the class {name!r} has no readable picture; {first.name}: {first.reason}")
-    inverted = invert == "yes" or (invert == "auto" and is_negative(read.pixels, model.normalization.mean))
-    if inverted:
-        exchange(read.pixels)
-    predictor = make_predictor(
+    names = tuple(map(str, read.paths))
+    predictor = fit(
         model,
         read.pixels,
         labels,
         tuple(files),
-        names=tuple(map(str, read.paths)),
+        names=names,
         inference=inference,
         framing=framing,
-        inverted=inverted,
-        embed=None if cache is None else lambda pictures: cache.items(model, pictures),
+        invert=invert,
+        cache=cache,
     )
-    return Shown(predictor, tuple(read.broken), (*notes, *remarks_on_polarity(inverted and invert == "auto")))
+    return replace(predictor, broken=tuple(read.broken), notes=(*notes, *predictor.notes))
 
 
 def predict_files(
-    shown: Shown,
-    given: Sequence[str],
+    predictor: Predictor,
+    files: Sequence[Path],
     *,
     strict: bool = False,
     most_left_out: int = MOST,
     on_progress: OnProgress = no_progress,
+    notes: Sequence[str] = (),
 ) -> PredictionReport:
     """Leave-one-out over the support, and the classes of the queries.
+
+    Args:
+        predictor: the model with its support.
+        files: the queries.
+        strict: stop at the first file that cannot be read.
+        most_left_out: how many support pictures are left out in turn.
+        on_progress: told how far it is.
+        notes: remarks on the queries, to be passed on.
 
     Raises:
         UserError: if no query can be read; if ``strict``, at the first broken file.
     """
-    predictor = shown.predictor
-    files, notes = query_files(given)
     read = read_pictures(files, predictor.format, strict=strict, what="reading queries", on_progress=on_progress)
     if not read.paths:
         first = read.broken[0]
@@ -125,10 +112,10 @@ def predict_files(
         classes=_names(predictor),
         support=_support_images(predictor, left_out),
         queries=_query_predictions(predictor, read, predictions),
-        broken=(*shown.broken, *read.broken),
+        broken=(*predictor.broken, *read.broken),
         notes=(
             *predictor.model.notes,
-            *shown.notes,
+            *predictor.notes,
             *notes,
             *remarks_on_equals(predictor, read),
             *remarks_on_left_out(predictor, left_out),
@@ -163,7 +150,7 @@ def _support_images(predictor: Predictor, left_out: LeftOut) -> tuple[SupportIma
     )
 
 
-def _query_predictions(predictor: Predictor, read: Pictures, found: Predictions) -> tuple[QueryPrediction, ...]:
+def _query_predictions(predictor: Predictor, read: Pictures, found: PredictorOutput) -> tuple[QueryPrediction, ...]:
     classes = _names(predictor)
     shares, order = torch.from_numpy(found.probabilities).sort(dim=-1, descending=True, stable=True)
     return tuple(

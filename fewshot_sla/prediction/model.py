@@ -3,24 +3,23 @@
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
+from fewshot_sla.cli.describe import forget
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Inference, Plain
 from fewshot_sla.meta.recipe import MetaTraining
-from fewshot_sla.prediction.describe import Description, describe
+from fewshot_sla.prediction.foreign import ForeignNetwork
 from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.trained import TrainedRun
@@ -39,7 +38,6 @@ class PredictionModel:
         normalization: of the images the learner was trained on.
         image_shape: (C, H, W) of these images.
         name: run folder, file or class path, as messages and reports call it.
-        learner_description: class path and arguments of the learner; None if it is to be found out when it is needed.
         notes: what the user should know about this model.
     """
 
@@ -48,7 +46,6 @@ class PredictionModel:
     normalization: Normalization
     image_shape: tuple[int, int, int]
     name: str
-    learner_description: Description | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,51 +58,34 @@ class PredictionModel:
         return Format(*self.image_shape, framing)
 
     def inference(self, name: str = "") -> tuple[str, Inference]:
-        """The inference with this name; by default the aggregated one if there is one.
+        """The inference with this name; by default the one that the best checkpoint was chosen by.
 
         Raises:
             UserError: if the objective has none of this name.
         """
         found = self.objective.inferences
-        name = name or ("aggregated" if "aggregated" in found else self.objective.primary)
+        name = name or self.objective.primary
         if name not in found:
             raise UserError(f"{self.name}: no inference is called {name!r}; there are {', '.join(found)}")
         return name, found[name]
 
-    def describe_learner(self) -> Description:
-        """Class path and arguments of the learner.
+    def adapted(self, head: Head | None = None, transformations: Transformations | None = None) -> "PredictionModel":
+        """The same backbone with another head (not a copy) and other views, where given.
+
+        A model without views is read as SLA reads its own.
 
         Raises:
-            UserError: if they cannot be found out.
+            UserError: if the learner is not a backbone with a head, or the views are none of such pictures.
         """
-        return self.learner_description or describe(self.learner)
-
-    def with_head(self, head: Head | None) -> "PredictionModel":
-        """The same backbone with a head of its own (not a copy), or this model if there is none.
-
-        Raises:
-            UserError: if the learner is not a backbone with a head.
-        """
-        if head is None:
-            return self
-        if not isinstance(self.learner, EmbeddingLearner):
-            raise UserError(f"{self.name}: a {type(self.learner).__name__} has no head that could be replaced")
-        described = self.learner_description
-        if described is not None:
-            described = _with_head(described, head)
-        learner = EmbeddingLearner(self.learner.backbone, head, self.learner.passes)
-        return replace(self, learner=learner, learner_description=described)
-
-    def with_transformations(self, transformations: Transformations | None) -> "PredictionModel":
-        """The same with other views; a model without views is then read as SLA reads its own."""
-        if transformations is None:
-            return self
-        if "aggregated" in self.objective.inferences:
-            objective = copy.copy(self.objective)
-            objective.transformations = transformations
-        else:
-            objective = SLA(transformations)
-        return replace(self, objective=objective)
+        model = self
+        if head is not None:
+            if not isinstance(self.learner, EmbeddingLearner):
+                raise UserError(f"{self.name}: a {type(self.learner).__name__} has no head that could be replaced")
+            model = replace(model, learner=EmbeddingLearner(self.learner.backbone, head, self.learner.passes))
+        if transformations is not None:
+            transformations.check(*self.image_shape)
+            model = replace(model, objective=_with_views(self.objective, transformations))
+        return model
 
     def to(self, device: torch.device) -> "PredictionModel":
         """Move learner and normalisation (in place) to a device."""
@@ -153,60 +133,59 @@ class PredictionModel:
         return torch.cat(parts)
 
 
+def _with_views(objective: EpisodeObjective, transformations: Transformations) -> EpisodeObjective:
+    if "aggregated" not in objective.inferences:
+        return SLA(transformations)
+    changed = copy.copy(objective)
+    changed.transformations = transformations
+    forget(changed)
+    return changed
+
+
 def from_run(run: TrainedRun[MetaTraining, MetaLearner]) -> PredictionModel:
     """The model of a run, with the weights of its best validation."""
-    return PredictionModel(
-        run.recipe.learner,
-        run.recipe.objective,
-        run.normalization,
-        run.image_shape,
-        str(run.folder.path),
-        run.configuration["learner"],
-    )
+    recipe = run.recipe
+    return PredictionModel(recipe.learner, recipe.objective, run.normalization, run.image_shape, str(run.folder.path))
 
 
-def from_backbone(
-    backbone: "nn.Module",
-    image_size: int,
-    mean: Sequence[float] = (),
-    deviation: Sequence[float] = (),
-    name: str = "",
-) -> PredictionModel:
-    """Any network as a model: a ProtoNet head on its features, one view, pictures of ``image_size`` pixels squared.
-
-    Args:
-        backbone: a Backbone (see WrappedBackbone for networks that are none).
-        image_size: side of the pictures in pixels.
-        mean: of each channel of the images it was trained on, pixels between 0 and 1; by default ImageNet's, for grey
-            0.5.
-        deviation: of each channel; by default ImageNet's, for grey 0.5.
-        name: how messages call it.
+def from_network(network: ForeignNetwork) -> PredictionModel:
+    """A network from elsewhere as a model: a ProtoNet head on its features, one view; it has looked at a picture once.
 
     Raises:
-        UserError: if the numbers do not fit the network.
+        UserError: if the network cannot be made, the numbers do not fit it, or it cannot take such pictures.
     """
-    channels = int(getattr(backbone, "in_channels", 3))
+    backbone = network.build()
+    channels = backbone.in_channels
     if channels not in (1, 3):
         raise UserError(f"pictures are grey or coloured, so a network must take 1 or 3 channels, not {channels}")
+    if network.image_size < 1:
+        raise UserError(f"image_size must be at least 1, got {network.image_size}")
+    notes = f"{network.name} was given no weights: its features are those of an untrained network"
+    model = PredictionModel(
+        EmbeddingLearner(backbone, ProtoNetHead()),
+        Plain(),
+        _normalization(network, channels),
+        (channels, network.image_size, network.image_size),
+        network.name,
+        () if network.has_weights else (notes,),
+    )
+    try:
+        model.items(torch.zeros(1, *model.image_shape, dtype=torch.uint8))
+    except UserError:
+        raise
+    except Exception as error:  # a stranger's network may raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{model.name} cannot take pictures {list(model.image_shape)}: {reason}") from error
+    return model
+
+
+def _normalization(network: ForeignNetwork, channels: int) -> Normalization:
+    """Mean and deviation as given, or else ImageNet's; 0.5 for grey."""
     usual = (IMAGENET_MEAN, IMAGENET_DEVIATION) if channels == 3 else ((0.5,) * channels,) * 2
-    statistics = [tuple(given) or default for given, default in zip((mean, deviation), usual, strict=True)]
-    for what, numbers in zip(("mean", "deviation"), statistics, strict=True):
+    mean, deviation = tuple(network.mean) or usual[0], tuple(network.deviation) or usual[1]
+    for what, numbers in (("mean", mean), ("deviation", deviation)):
         if len(numbers) != channels:
             raise UserError(f"{what} needs a number for each of the {channels} channels, got {list(numbers)}")
-    if not all(number > 0 for number in statistics[1]):
-        raise UserError(f"deviation must be positive, got {list(statistics[1])}")
-    if image_size < 1:
-        raise UserError(f"image_size must be at least 1, got {image_size}")
-    learner: Any = EmbeddingLearner(backbone, ProtoNetHead())  # type: ignore[arg-type]
-    normalization = Normalization(*(torch.tensor(numbers, dtype=torch.float32) for numbers in statistics))
-    shape = (channels, image_size, image_size)
-    return PredictionModel(learner, Plain(), normalization, shape, name or type(backbone).__name__)
-
-
-def _with_head(learner: Description, head: Head) -> Description | None:
-    """The description of a learner with another head; None if the head cannot be described (only saving needs it)."""
-    try:
-        described = describe(head)
-    except UserError:
-        return None
-    return {**learner, "init_args": {**learner["init_args"], "head": described}}
+    if not all(number > 0 for number in deviation):
+        raise UserError(f"deviation must be positive, got {list(deviation)}")
+    return Normalization(torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32))

@@ -1,8 +1,7 @@
 """A model that has been shown a support set: it predicts the classes of other pictures."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -11,15 +10,24 @@ from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.progress import OnProgress, no_progress
+from fewshot_sla.prediction.feature_cache import FeatureCache
 from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, leave_one_out
 from fewshot_sla.prediction.model import PredictionModel
-from fewshot_sla.prediction.pictures import Format, Framing
+from fewshot_sla.prediction.pictures import Format, Framing, exchange, is_negative
+from fewshot_sla.prediction.report import BrokenFile
 from fewshot_sla.prediction.scores import probabilities, score
 
 _BUDGET = 2**28  # bytes that the items and logits of the queries of one pass may take
 
+_INVERTED = (
+    "light and dark were exchanged in all pictures, for the model was trained on the opposite; "
+    "--invert no leaves them as they are"
+)
 
-class Predictions(NamedTuple):
+Invert = Literal["auto", "yes", "no"]
+
+
+class PredictorOutput(NamedTuple):
     """Of R pictures.
 
     Attributes:
@@ -47,6 +55,8 @@ class Predictor:
         items: [S, M, *item] features or normalised views of the support, on the model's device.
         framing: how pictures are fitted into the model's size.
         inverted: whether light and dark are exchanged in every picture.
+        broken: support files that could not be read.
+        notes: one-line remarks on the support.
     """
 
     model: PredictionModel
@@ -58,6 +68,8 @@ class Predictor:
     items: Tensor
     framing: Framing = "crop"
     inverted: bool = False
+    broken: tuple[BrokenFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def format(self) -> Format:
@@ -68,7 +80,7 @@ class Predictor:
         self,
         pictures: NDArray[np.uint8],  # [R, C, H, W], in the polarity that the model sees: see `inverted`
         on_progress: OnProgress = no_progress,
-    ) -> Predictions:
+    ) -> PredictorOutput:
         """Probabilities of all classes; no picture sways the prediction of another.
 
         Raises:
@@ -94,7 +106,7 @@ class Predictor:
             shares.append(probabilities(logits))
             agreeing.append((votes == logits.argmax(dim=-1, keepdim=True)).sum(dim=-1))
             views, done = votes.shape[-1], done + len(block)
-        return Predictions(torch.cat(shares).numpy(), torch.cat(agreeing).numpy(), views)
+        return PredictorOutput(torch.cat(shares).numpy(), torch.cat(agreeing).numpy(), views)
 
     @property
     def at_once(self) -> int:
@@ -113,29 +125,46 @@ class Predictor:
         return replace(self, model=self.model.to(device), items=self.items.to(device))
 
 
-def make_predictor(
+def fit(
     model: PredictionModel,
-    pictures: NDArray[np.uint8],  # [S, C, H, W], as seen: inverted already, if they are to be
+    pictures: NDArray[np.uint8],  # [S, C, H, W]; inverted in place, if they are to be
     labels: NDArray[np.int64],  # [S], 0..N-1
     classes: tuple[Any, ...],
     *,
     names: tuple[str, ...] = (),
     inference: str = "",
     framing: Framing = "crop",
-    inverted: bool = False,
-    embed: Callable[[Tensor], Tensor] | None = None,  # in place of model.items: with a cache, say
+    invert: Invert = "auto",
+    cache: FeatureCache | None = None,
 ) -> Predictor:
-    """Show a model its support set.
+    """Show a model its support set; nothing is trained.
+
+    Args:
+        model: what is to predict.
+        pictures: the support, as the model takes it.
+        labels: number of each picture's class.
+        classes: the N classes, by these numbers.
+        names: what each picture is called.
+        inference: how to predict; "" for the inference that the model was chosen by.
+        framing: how the pictures were fitted into the model's size.
+        invert: whether to exchange light and dark; "auto" decides by the border of the support pictures.
+        cache: where features are kept from one time to the next.
 
     Raises:
-        UserError: if there are fewer than two classes, or one has no picture.
+        UserError: if there are fewer than two classes, one has no picture, or there is no such inference.
     """
+    if invert not in get_args(Invert):
+        raise UserError(f"invert must be one of {', '.join(get_args(Invert))}, got {invert!r}")
     if len(classes) < 2:
         raise UserError(f"there is only one class ({classes[0]!r}): at least two are needed to tell apart")
     missing = set(range(len(classes))) - set(labels.tolist())
     if missing:
         raise UserError(f"the class {classes[min(missing)]!r} has no picture")
     name, _ = model.inference(inference)
+    is_other = invert == "auto" and is_negative(pictures, model.normalization.mean)
+    inverted = is_other or invert == "yes"
+    if inverted:
+        exchange(pictures)
     support = torch.from_numpy(pictures)
     return Predictor(
         model,
@@ -144,7 +173,8 @@ def make_predictor(
         names or tuple(f"picture {number}" for number in range(len(labels))),
         support,
         torch.from_numpy(labels),
-        (embed or model.items)(support),
+        model.items(support) if cache is None else cache.items(model, support),
         framing,
         inverted,
+        notes=(_INVERTED,) if is_other else (),
     )

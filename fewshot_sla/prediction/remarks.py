@@ -13,23 +13,6 @@ from fewshot_sla.prediction.leave_one_out import LeftOut
 from fewshot_sla.prediction.predictor import Predictor
 
 
-def remarks_on_polarity(exchanged: bool) -> tuple[str, ...]:
-    """That the program exchanged light and dark without being told to."""
-    if not exchanged:
-        return ()
-    return (
-        "light and dark were exchanged in all pictures, for the model was trained on the opposite; "
-        "--invert no leaves them as they are",
-    )
-
-
-def remarks_on_saved(predictor: Predictor) -> tuple[str, ...]:
-    """What was settled when a classifier was saved."""
-    if not predictor.inverted:
-        return ()
-    return ("light and dark are exchanged in all pictures, as they were when the classifier was saved",)
-
-
 def remarks_on_equals(predictor: Predictor, queries: Pictures) -> list[str]:
     """Queries that are in the support too, and equal pictures in the support."""
     notes = []

@@ -38,10 +38,10 @@ def name(words: str) -> str:
     return f"<bdi>{text(words)}</bdi>"
 
 
-def percent(fraction: float) -> str:
+def whole_percent(fraction: float) -> str:
     """A fraction as whole per cent; only what is exactly nothing or all is called 0 or 100.
 
-    >>> [percent(p).replace(chr(160), " ") for p in (0.0, 0.004, 0.5, 0.9999, 1.0)]
+    >>> [whole_percent(p).replace(chr(160), " ") for p in (0.0, 0.004, 0.5, 0.9999, 1.0)]
     ['0 %', '<1 %', '50 %', '>99 %', '100 %']
     """
     if 0 < fraction < 0.005:

@@ -117,16 +117,23 @@ def test_without_a_run_folder_the_newest_is_taken_and_named(
     )
 
 
-def test_a_network_by_class_path_and_other_parts(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "transformations",
+    [["--transformations=rotation2"], ["--transformations=episodes.Rotation", "--transformations.degrees=[0,180]"]],
+    ids=["by name", "by class path"],
+)
+def test_a_network_by_class_path_and_other_parts(
+    transformations: list[str], pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = (
         "--backbone=torchvision.models.resnet18",
-        '--backbone_args={"num_classes": 10}',
+        "--backbone.num_classes=10",
         "--image_size=32",
         "--mean=[0.5,0.5,0.5]",
         "--deviation=[0.2,0.2,0.2]",
-        "--transformations=rotation2",
+        *transformations,
         "--head=fewshot_sla.heads.RidgeHead",
-        '--head_args={"regularization": 5.0}',
+        "--head.regularization=5.0",
     )
     assert ask(pictures, *arguments) == 0
     assert "was given no weights" in capsys.readouterr().out
@@ -150,7 +157,7 @@ def test_what_was_saved_stands_for_model_and_support(run: Path, pictures: Path, 
     given = torch.zeros(3, 1, 16, 16, dtype=torch.uint8)
     model = FewShotClassifier.load(file, device="cpu").predictor_.model
     torch.testing.assert_close(torch.export.load(program).module()(given), model.items(given)[:, 0])
-    single = ["--single", "--query", query, f"--output_folder={again}", "--device=cpu"]
+    single = ["--inference=single", "--query", query, f"--output_folder={again}", "--device=cpu"]
     assert run_door(predict.main, [str(file), *single]) == 0
     assert {entry["views"] for entry in json.loads((again / "predictions.json").read_text())["queries"]} == {1}
 
@@ -161,7 +168,7 @@ def test_options_for_one_view_another_page_and_many_queries(
     one = next(iter(sorted((pictures / "query").iterdir())))
     many = [shutil.copy(one, pictures / f"copy{number}.png") for number in range(MOST_ROWS + 2)]
     page = pictures / "elsewhere" / "page.html"
-    assert ask(pictures, str(run), "--single", f"--html={page}", query=[str(path) for path in many]) == 0
+    assert ask(pictures, str(run), "--inference=single", f"--html={page}", query=[str(path) for path in many]) == 0
     out = capsys.readouterr().out
     assert "... and 2 more queries" in out
     assert page.exists()
@@ -242,7 +249,7 @@ MISTAKES = {
     ),
     "no such head": (
         ["{run}", "--support", "{s}", "--query", "{q}", "--head=fewshot_sla.heads.RidgeHed"],
-        "module fewshot_sla.heads has no RidgeHed",
+        "unknown class 'RidgeHed' in head (module fewshot_sla.heads); did you mean 'RidgeHead'?",
     ),
     "no top": (["{run}", "--support", "{s}", "--query", "{q}", "--top_k=0"], "top_k must be at least 1, got 0"),
     "no such device": (["{run}", "--support", "{s}", "--query", "{q}", "--device=gpu"], "cannot use device gpu: "),
@@ -272,12 +279,24 @@ MISTAKES = {
         "--weights belongs to --backbone, which is not given",
     ),
     "arguments without a head": (
-        ["{run}", "--support", "{s}", "--query", "{q}", '--head_args={{"scale": 3}}'],
-        "--head_args belongs to --head, which is not given",
+        ["{run}", "--support", "{s}", "--query", "{q}", "--head.scale=3"],
+        "--head.scale belongs to --head, which is not given",
     ),
-    "arguments that are no object": (
-        ["{run}", "--support", "{s}", "--query", "{q}", "--head=fewshot_sla.heads.RidgeHead", "--head_args=[]"],
-        "--head_args must be a JSON object, got []",
+    "a head without such an argument": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--head=fewshot_sla.heads.RidgeHead", "--head.scal=3"],
+        "unknown key 'scal' in head (fewshot_sla.heads.RidgeHead); did you mean 'scale'?",
+    ),
+    "a head that is none": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--head=episodes.Rotation"],
+        "head: episodes.Rotation is not a Head",
+    ),
+    "views by a wrong class path": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--transformations=episodes.Rotaton"],
+        "unknown class 'Rotaton' in transformations (module episodes); did you mean 'Rotation'?",
+    ),
+    "an inference that there is not": (
+        ["{run}", "--support", "{s}", "--query", "{q}", "--inference=distilled"],
+        "{run}: no inference is called 'distilled'; there are single, aggregated",
     ),
     "a device that only pretends": (
         ["{run}", "--support", "{s}", "--query", "{q}", "--device=meta"],
@@ -317,7 +336,7 @@ def test_names_of_every_kind(run: Path, pictures: Path, capsys: pytest.CaptureFi
     for name in names:
         Path(os.fsdecode(bytes(pictures / "query") + b"/" + name)).write_bytes(one)
     (pictures / "support" / "d").rename(pictures / "support" / "=cmd(1)")
-    assert ask(pictures, str(run), "--single") == 0
+    assert ask(pictures, str(run), "--inference=single") == 0
     out = capsys.readouterr().out
     for shown in ("new\\nline.png", "esc\\x1b[31m.png", "no utf \\udcff.png", "عربي :cat: [red].png", "'\"<b>.png"):
         assert shown in out
@@ -351,7 +370,9 @@ def test_a_classifier_with_numbers_as_labels_is_shown(run: Path, pictures: Path,
     assert "the class 99 has a single picture, which cannot be left out: not measured" in document["notes"]
 
 
-@pytest.mark.parametrize("option", ["--framing=stretch", "--invert=no", "--image_size=32", "--support=s"])
+@pytest.mark.parametrize(
+    "option", ["--framing=stretch", "--invert=no", "--image_size=32", "--support=s", "--transformations=rotation2"]
+)
 def test_a_saved_classifier_takes_no_options_that_it_would_pass_over(
     option: str, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -419,5 +440,5 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         run_door(predict.main, ["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for option in ("RUN_FOLDER", "--support", "--query", "--single", "--strict", "--invert", "--backbone", "--save"):
+    for option in ("RUN_FOLDER", "--support", "--query", "--inference", "--strict", "--invert", "--backbone", "--save"):
         assert option in text

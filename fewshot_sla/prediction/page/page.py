@@ -5,29 +5,21 @@ It loads nothing and runs no script, and its head forbids both. So it may be mai
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from importlib.resources import files
 
-from episodes.storage import atomic_write
 from fewshot_sla.prediction.page.queries import queries_section
-from fewshot_sla.prediction.page.style import STYLE
 from fewshot_sla.prediction.page.support import confusion_section, support_section
 from fewshot_sla.prediction.report import PredictionReport
-from fewshot_sla.reporting.html import count, element, name, percent, text
+from fewshot_sla.reporting.html import count, element, name, text, whole_percent
 
 MOST_LINES = 200  # of broken files, and of notes
 INFERENCES = {"aggregated": "aggregated inference (AG)", "single": "single inference (SI)"}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write_page(path: Path, report: PredictionReport) -> None:
-    """Write the page of a report, whole or not at all; the same report gives the same bytes.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    content = page(report).encode("utf-8")
-    with atomic_write(path) as file:
-        file.write(content)
+def style() -> str:
+    """The style sheet of the page."""
+    return files("fewshot_sla.prediction.page").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def page(report: PredictionReport) -> str:
@@ -39,7 +31,7 @@ def page(report: PredictionReport) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         f"<title>Predictions: {headline}</title>",
-        f"<style>{STYLE}</style>",
+        f"<style>\n{style()}</style>",
     ]
     sections = {
         "queries": ("Predictions", queries_section(report)),
@@ -106,9 +98,9 @@ def _leave_one_out(report: PredictionReport) -> str:
     )
     if report.leave_one_out_interval:
         low, high = report.leave_one_out_interval
-        sentence += f" (95&nbsp;% interval {text(percent(low))} to {text(percent(high))})"
-    sentence += f". Guessing would give {text(percent(1 / len(report.classes)))}."
-    return f"<li><strong>{text(percent(report.leave_one_out))}</strong><p>{sentence}</p></li>"
+        sentence += f" (95&nbsp;% interval {text(whole_percent(low))} to {text(whole_percent(high))})"
+    sentence += f". Guessing would give {text(whole_percent(1 / len(report.classes)))}."
+    return f"<li><strong>{text(whole_percent(report.leave_one_out))}</strong><p>{sentence}</p></li>"
 
 
 def _broken_section(report: PredictionReport) -> str:

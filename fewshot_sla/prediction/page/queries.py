@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from fewshot_sla.prediction.page.support import MOST_CLASSES, class_id
 from fewshot_sla.prediction.report import PredictionReport, QueryPrediction
-from fewshot_sla.reporting.html import count, element, image, name, percent, text
+from fewshot_sla.reporting.html import count, element, image, name, text, whole_percent
 
 QUERY_BOX = 112  # CSS pixels
 TOP = 3
@@ -98,6 +98,6 @@ def _bar(label: str, share: float, place: int | None) -> str:
     """One row: label, percentage and the bar; the label leads to the labelled pictures of its class."""
     shown = name(label) if place is None else f'<a href="#{class_id(place)}">{name(label)}</a>'
     return (
-        f'<li><span class="of">{shown}</span> <span class="share">{text(percent(share))}</span>'
+        f'<li><span class="of">{shown}</span> <span class="share">{text(whole_percent(share))}</span>'
         f'<span class="bar" aria-hidden="true"><span style="width:{100 * share:.1f}%"></span></span></li>'
     )

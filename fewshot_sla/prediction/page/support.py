@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot_sla.prediction.report import PredictionReport, SupportImage
-from fewshot_sla.reporting.html import count, element, image, name, percent, text
+from fewshot_sla.reporting.html import count, element, image, name, text, whole_percent
 
 SUPPORT_BOX = 64  # CSS pixels
 MOST_CLASSES = 500
@@ -114,7 +114,7 @@ def _frequent_confusions(classes: tuple[str, ...], confusion: NDArray[np.int64])
     yield f"<p>Each labelled picture was left out in turn and predicted from the others; {wrong} got another label.</p>"
     rows = ['<tr><th scope="col">Right label</th><th scope="col">Given label</th><th scope="col">Pictures</th></tr>']
     for i, j in pairs[:MOST_CONFUSIONS]:
-        share = f"{confusion[i, j]:,} of {confusion[i].sum():,} ({text(percent(shares[i, j]))})"
+        share = f"{confusion[i, j]:,} of {confusion[i].sum():,} ({text(whole_percent(shares[i, j]))})"
         cells = f'<td>{name(classes[j])}</td><td class="number">{share}</td>'
         rows.append(f'<tr><th scope="row">{name(classes[i])}</th>{cells}</tr>')
     yield element("table", [element("thead", rows[:1]), element("tbody", rows[1:])], class_="list")

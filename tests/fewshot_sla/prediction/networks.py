@@ -65,6 +65,11 @@ def timm_like(width: int = 6) -> nn.Module:
     return TimmLike(width=width)
 
 
+def like_timms_functions(pretrained: bool = False, **kwargs) -> nn.Module:
+    """Hands its arguments on where no parser can follow."""
+    return {"made": TimmLike}["made"](**dict({"num_classes": 3}, **kwargs))
+
+
 def unannotated():
     """Not annotated, so it is not."""
     return TimmLike()

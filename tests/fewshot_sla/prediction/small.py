@@ -1,6 +1,7 @@
 """Small models and pictures for the tests of this room."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from fewshot_sla.heads import Head, ProtoNetHead
 from fewshot_sla.meta import DA, SLA, Plain
 from fewshot_sla.meta.learners import EmbeddingLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.foreign import ForeignNetwork
+from fewshot_sla.prediction.model import PredictionModel, from_network
 from fewshot_sla.training.randomness import seeded
 from tests.tiny import TinyImages
 
@@ -48,6 +50,11 @@ def model(
     return PredictionModel(
         network(channels, head), objective or SLA(Rotation()), normalization, (channels, side, side), "small"
     )
+
+
+def foreign(backbone: Any, image_size: int, **options: Any) -> PredictionModel:
+    """A network from elsewhere as a model."""
+    return from_network(ForeignNetwork(backbone, image_size=image_size, **options))
 
 
 def objectives() -> dict[str, EpisodeObjective]:

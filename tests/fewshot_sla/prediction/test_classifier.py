@@ -19,6 +19,7 @@ from episodes import Rotation
 from episodes.errors import UserError
 from fewshot_sla.heads import ProtoNetHead, RidgeHead
 from fewshot_sla.prediction.classifier import FewShotClassifier
+from fewshot_sla.prediction.foreign import ForeignNetwork
 from tests.fewshot_sla.prediction import small
 from tests.fewshot_sla.prediction.networks import Pixels, TimmLike
 
@@ -28,10 +29,8 @@ ROOT = Path(__file__).parents[3]
 
 def own(**options) -> FewShotClassifier:
     """A Conv-4 with random weights, by class path: seeded, so that it is the same each time."""
-    backbone = {"backbone": "fewshot_sla.backbones.Conv4", "backbone_args": {"in_channels": 1, "channels": 8}}
-    return FewShotClassifier(
-        **{**backbone, "channels": 1, "image_size": 28, "transformations": Rotation(), "device": "cpu", **options}
-    )
+    model = ForeignNetwork("fewshot_sla.backbones.Conv4", {"in_channels": 1, "channels": 8}, image_size=28)
+    return FewShotClassifier(**{"model": model, "transformations": Rotation(), "device": "cpu", **options})
 
 
 def patterns() -> tuple[list[np.ndarray], list[str]]:
@@ -121,7 +120,8 @@ def test_a_grid_search_over_heads() -> None:
 
 def test_pickles_predict_the_same() -> None:
     pictures, labels = patterns()
-    for options in ({}, {"backbone": Pixels(), "backbone_args": None}, {"head": RidgeHead(), "inference": "single"}):
+    pixels = ForeignNetwork(Pixels(), channels=1, image_size=28)
+    for options in ({}, {"model": pixels}, {"head": RidgeHead(), "inference": "single"}):
         classifier = own(**options).fit(pictures, labels)
         again = pickle.loads(pickle.dumps(classifier))
         assert np.array_equal(again.predict_proba(pictures), classifier.predict_proba(pictures))
@@ -186,7 +186,7 @@ def test_a_picture_that_breaks_while_it_is_decoded_is_named(monkeypatch: pytest.
 def test_the_given_network_and_head_stay_as_they_are() -> None:
     pictures, labels = patterns()
     network, head = TimmLike(in_chans=1), RidgeHead()
-    own(backbone=network, backbone_args=None, head=head).fit(pictures, labels).predict(pictures)
+    own(model=ForeignNetwork(network, channels=1, image_size=28), head=head).fit(pictures, labels).predict(pictures)
     assert isinstance(network.head, torch.nn.Linear)
     assert network.training
     assert head.training
@@ -207,7 +207,6 @@ def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     cases = {
         "there are 17 pictures but 18 labels": lambda: own().fit(pictures[1:], labels),
         "there is only one class ('a'): at least two are needed to tell apart": lambda: own().fit(pictures, ["a"] * 18),
-        "give a run_folder or a backbone, not both": lambda: own(run_folder="x").fit(pictures, labels),
         "invert must be one of auto, yes, no, got 'maybe'": lambda: own(invert="maybe").fit(pictures, labels),
         f"there is no run of meta_train under {tmp_path / 'runs'}; make one with make run, or name a run folder": (
             lambda: FewShotClassifier().fit(pictures, labels)
@@ -233,9 +232,8 @@ def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_real_photographs(photographs: tuple[list[Path], np.ndarray], tmp_path: Path) -> None:
     """Paths of JPEG files, a colour network given by class path, and all the tools at once."""
     paths, labels = photographs
-    classifier = FewShotClassifier(
-        backbone=f"{NETWORKS}.TimmLike", image_size=64, transformations=Rotation(), device="cpu"
-    )
+    network = ForeignNetwork(f"{NETWORKS}.TimmLike", image_size=64)
+    classifier = FewShotClassifier(network, transformations=Rotation(), device="cpu")
     scores = cross_val_score(classifier, paths, labels, cv=StratifiedKFold(3))
     as_images = [Image.open(path) for path in paths]
     assert cross_val_score(classifier, as_images, labels, cv=StratifiedKFold(3)).tolist() == scores.tolist()

@@ -16,12 +16,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewshot_sla.prediction.classifier import FewShotClassifier
+from fewshot_sla.prediction.foreign import ForeignNetwork
 
 SIDE = 12
 OPTIONS = {
-    "backbone": "tests.fewshot_sla.prediction.networks.Pixels",
-    "channels": 1,
-    "image_size": SIDE,
+    "model": ForeignNetwork("tests.fewshot_sla.prediction.networks.Pixels", channels=1, image_size=SIDE),
     "invert": "no",
     "device": "cpu",
 }

@@ -11,7 +11,6 @@ from torch import nn
 from episodes import Normalization, UserError
 from fewshot_sla.meta import Plain
 from fewshot_sla.prediction.export import export_backbone
-from fewshot_sla.prediction.load import load_backbone
 from fewshot_sla.prediction.model import PredictionModel
 from tests.fewshot_sla.prediction import small
 from tests.integration.plugins import NearestPixels
@@ -37,7 +36,7 @@ def test_the_program_gives_the_features_for_any_batch(name: str, tmp_path: Path)
     if name == "conv4":
         model = small.model(Plain())
     else:
-        model = load_backbone("tests.fewshot_sla.prediction.networks.TimmLike", 16)
+        model = small.foreign("tests.fewshot_sla.prediction.networks.TimmLike", 16)
     model.learner.train()
     path = tmp_path / "backbone.pt2"
     export_backbone(path, model)
@@ -74,7 +73,7 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
     cases = {
         "backbone.bin: the name of an exported backbone ends in .pt2 or .onnx": ("backbone.bin", small.model()),
         "pixels: a NearestPixels has no backbone to export": ("backbone.pt2", pixels),
-        "WrappedBackbone: the backbone cannot be exported: ": ("backbone.pt2", load_backbone(Branching(), 8)),
+        "Branching: the backbone cannot be exported: ": ("backbone.pt2", small.foreign(Branching(), 8)),
     }
     for message, (name, model) in cases.items():
         with pytest.raises(UserError) as error:

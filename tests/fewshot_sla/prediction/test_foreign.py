@@ -9,17 +9,23 @@ from safetensors.torch import save_file
 from torch import nn
 
 from episodes.errors import UserError
-from fewshot_sla.prediction.foreign import BackboneByPath, WrappedBackbone, find_module
-from fewshot_sla.prediction.load import load_backbone
+from fewshot_sla.backbones import Conv4
+from fewshot_sla.backbones.base import Backbone
+from fewshot_sla.prediction.foreign import ForeignNetwork, WrappedBackbone
 from fewshot_sla.training.randomness import seeded
+from tests.fewshot_sla.prediction import small
 from tests.fewshot_sla.prediction.networks import Maps, Pair, TimmLike
 
 NETWORKS = "tests.fewshot_sla.prediction.networks"
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
+def by_path(class_path: str, arguments: dict | None = None, **options) -> Backbone:
+    return ForeignNetwork(class_path, arguments or {}, **options).build()
+
+
 def test_torchvision_without_its_classifier_gives_what_feeds_the_classifier() -> None:
-    backbone = BackboneByPath("torchvision.models.resnet18", {"weights": None}).eval()
+    backbone = by_path("torchvision.models.resnet18", {"weights": None}).eval()
     with seeded(0):
         whole = torchvision.models.resnet18(weights=None).eval()
     seen = []
@@ -29,18 +35,25 @@ def test_torchvision_without_its_classifier_gives_what_feeds_the_classifier() ->
         assert torch.equal(backbone(IMAGES), seen[0])
     assert backbone.dropped == "fc"
     assert backbone.out_features(32, 32) == 512
-    assert not backbone.has_weights
+    assert not ForeignNetwork("torchvision.models.resnet18", {"weights": None}).has_weights
+    assert ForeignNetwork("torchvision.models.resnet18", {"weights": "DEFAULT"}).has_weights
 
 
 def test_the_layer_is_found_by_name_or_left_alone() -> None:
-    assert BackboneByPath(f"{NETWORKS}.TimmLike").dropped == "head"
-    assert BackboneByPath(f"{NETWORKS}.timm_like", {"width": 5}).out_features(32, 32) == 5
-    whole = BackboneByPath(f"{NETWORKS}.TimmLike", drop="")
+    assert by_path(f"{NETWORKS}.TimmLike").dropped == "head"
+    assert by_path(f"{NETWORKS}.timm_like", {"width": 5}).out_features(32, 32) == 5
+    whole = by_path(f"{NETWORKS}.TimmLike", drop="")
     assert (whole.dropped, whole.out_features(32, 32)) == ("", 10)
     deep = WrappedBackbone(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(12, 4), nn.Linear(4, 2))), 3, "1.1")
     assert (deep.dropped, deep.out_features(2, 2)) == ("1.1", 4)
-    own = BackboneByPath("fewshot_sla.backbones.Conv4", {"in_channels": 1, "channels": 8}, channels=1)
-    assert own.dropped == ""
+    own = by_path("fewshot_sla.backbones.Conv4", {"in_channels": 1, "channels": 8}, channels=1)
+    assert isinstance(own, Conv4)
+
+
+def test_arguments_that_no_signature_names_are_handed_on() -> None:
+    assert by_path(f"{NETWORKS}.like_timms_functions", {"width": 5}).out_features(32, 32) == 5
+    with pytest.raises(UserError, match="unexpected keyword argument 'widht'"):
+        by_path(f"{NETWORKS}.like_timms_functions", {"widht": 5})
 
 
 def test_feature_maps_are_averaged() -> None:
@@ -64,8 +77,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     with seeded(5):
         trained = TimmLike().eval()
     save_file(trained.state_dict(), tmp_path / "w.safetensors")
-    backbone = BackboneByPath(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "w.safetensors")).eval()
-    assert backbone.has_weights
+    backbone = by_path(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "w.safetensors")).eval()
     assert torch.equal(backbone.module.head(backbone(IMAGES)), backbone(IMAGES))  # the identity
     trained.head = nn.Identity()
     assert torch.equal(backbone(IMAGES), trained(IMAGES))
@@ -73,7 +85,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
 
 def test_drawn_weights_are_the_same_each_time_and_disturb_nobody() -> None:
     state = torch.get_rng_state()
-    first, second = (BackboneByPath(f"{NETWORKS}.TimmLike").state_dict() for _ in range(2))
+    first, second = (by_path(f"{NETWORKS}.TimmLike").state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -81,11 +93,14 @@ def test_drawn_weights_are_the_same_each_time_and_disturb_nobody() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("resnet18", "'resnet18' is no dotted path: give package.module.Class"),
-        ("nowhere.Net", "cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'"),
-        ("torchvision.models.resnet181", "module torchvision.models has no resnet181"),
+        ("resnet18", "module: resnet18 is not a known class; give its path, as in package.resnet18"),
+        ("nowhere.Net", "module: No module named 'nowhere'"),
+        (
+            "torchvision.models.resnet181",
+            "unknown class 'resnet181' in module (module torchvision.models)",
+        ),
         *(
-            (path, f"{path} is no nn.Module, nor a function annotated to return one; write such a function around it")
+            (path, f"module: {path} is not a Module, nor a function annotated to return one")
             for path in (
                 "os.system",
                 "subprocess.Popen",
@@ -97,9 +112,10 @@ def test_drawn_weights_are_the_same_each_time_and_disturb_nobody() -> None:
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonargparse")  # it warns of some of these paths too
 def test_only_modules_are_made(path: str, message: str) -> None:
     with pytest.raises(UserError) as error:
-        find_module(path)
+        by_path(path)
     assert message in str(error.value)
 
 
@@ -124,7 +140,7 @@ def test_only_modules_are_made(path: str, message: str) -> None:
 )
 def test_networks_that_cannot_take_the_pictures_are_found_out_at_once(backbone, options, message: str) -> None:
     with pytest.raises(UserError) as error:
-        load_backbone(backbone, 8, **options)
+        small.foreign(backbone, 8, **options)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -133,18 +149,16 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no weights")
     save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
     cases = {
-        "cannot construct tests.fewshot_sla.prediction.networks.Fussy(**{}): TypeError": lambda: BackboneByPath(
-            f"{NETWORKS}.Fussy"
-        ),
+        "the following arguments are required: needed": lambda: by_path(f"{NETWORKS}.Fussy"),
         "TimmLike has no layer 'fc' to leave out; it has stem, norm, head": lambda: WrappedBackbone(
             TimmLike(), drop="fc"
         ),
         "gives a tuple for images [2, 1, 4, 4]; a backbone gives": lambda: WrappedBackbone(Pair(), 1)(
             torch.zeros(2, 1, 4, 4)
         ),
-        "there is no such file of weights": lambda: BackboneByPath(f"{NETWORKS}.TimmLike", weights="gone"),
-        "not a safetensors file": lambda: BackboneByPath(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "text")),
-        "the checkpoint is of another model": lambda: BackboneByPath(
+        "there is no such file of weights": lambda: by_path(f"{NETWORKS}.TimmLike", weights="gone"),
+        "not a safetensors file": lambda: by_path(f"{NETWORKS}.TimmLike", weights=str(tmp_path / "text")),
+        "the checkpoint is of another model": lambda: by_path(
             f"{NETWORKS}.TimmLike", weights=str(tmp_path / "other.safetensors")
         ),
     }

@@ -9,10 +9,10 @@ from PIL import Image
 
 from episodes.errors import UserError
 from fewshot_sla.prediction import from_folders
-from fewshot_sla.prediction.folders import support_files
-from fewshot_sla.prediction.from_folders import predict_files, show_support
+from fewshot_sla.prediction.folders import query_files, support_files
+from fewshot_sla.prediction.from_folders import fit_files, predict_files
 from fewshot_sla.prediction.leave_one_out import wilson_interval
-from fewshot_sla.prediction.predictor import make_predictor
+from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.prediction.report import PredictionReport
 from tests.fewshot_sla.prediction import small
 
@@ -39,8 +39,9 @@ def root(tmp_path: Path) -> Path:
 
 def report_of(root: Path, *, most: int = 300, strict: bool = False, **options) -> PredictionReport:
     files, notes = support_files(root / "support")
-    shown = show_support(small.model(), files, notes=notes, strict=strict, **options)
-    return predict_files(shown, [str(root / "query")], most_left_out=most, strict=strict)
+    predictor = fit_files(small.model(), files, notes=notes, strict=strict, **options)
+    queries, remarks = query_files([str(root / "query")])
+    return predict_files(predictor, queries, most_left_out=most, strict=strict, notes=remarks)
 
 
 def test_the_report_says_what_the_predictor_says(root: Path) -> None:
@@ -48,7 +49,7 @@ def test_the_report_says_what_the_predictor_says(root: Path) -> None:
     pictures, _ = small.pictures(3, 8)
     rows = [8 * label + number for label, shots in enumerate(SHOTS.values()) for number in range(shots)]
     labels = np.repeat(np.arange(3), list(SHOTS.values()))
-    predictor = make_predictor(small.model(), pictures[rows], labels, tuple(SHOTS))
+    predictor = fit(small.model(), pictures[rows], labels, tuple(SHOTS))
     queries = [8 * label + number for label in range(3) for number in range(4, 8)]
     expected = predictor.predict(pictures[queries])
     assert report.classes == ("bear", "cat", "dog")
@@ -178,8 +179,8 @@ def test_what_was_not_measured_is_said(root: Path) -> None:
 def test_progress_is_told(root: Path) -> None:
     told: list[tuple[str, int, int]] = []
     files, _ = support_files(root / "support")
-    shown = show_support(small.model(), files, on_progress=lambda *far: told.append(far))
-    predict_files(shown, [str(root / "query")], on_progress=lambda *far: told.append(far))
+    predictor = fit_files(small.model(), files, count=lambda *far: told.append(far))
+    predict_files(predictor, query_files([str(root / "query")])[0], count=lambda *far: told.append(far))
     last = {what: (done, total) for what, done, total in told}
     assert last == {
         "support pictures": (6, 6),

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from fewshot_sla.heads import ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.prediction import leave_one_out as module
 from fewshot_sla.prediction.leave_one_out import confusion, leave_one_out, wilson_interval
-from fewshot_sla.prediction.predictor import make_predictor
+from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.prediction.prototypes import by_prototypes, leave_out_of_prototypes
 from tests.fewshot_sla.prediction import small
 from tests.integration.plugins import NearestPixels
@@ -90,14 +90,14 @@ def test_of_many_pictures_some_are_drawn_the_same_each_time() -> None:
 
 def test_where_every_class_has_one_picture_there_is_nothing_to_leave_out() -> None:
     pictures, labels = small.pictures(3, 1)
-    left = make_predictor(small.model(), pictures, labels, tuple("abc")).leave_one_out()
+    left = fit(small.model(), pictures, labels, tuple("abc")).leave_one_out()
     assert (len(left.rows), len(left.predicted), left.eligible) == (0, 0, 0)
 
 
 def test_a_picture_that_lies_in_the_wrong_class_is_found_out() -> None:
     pictures, labels = small.pictures(4, 6)
     labels[0] = 2
-    left = make_predictor(small.model(), pictures, labels, tuple("abcd")).leave_one_out()
+    left = fit(small.model(), pictures, labels, tuple("abcd")).leave_one_out()
     assert left.predicted[0] != 2
 
 

@@ -9,9 +9,9 @@ from fewshot_sla.heads import RidgeHead
 from fewshot_sla.meta import SLA, Plain
 from fewshot_sla.meta.learners import MAML
 from fewshot_sla.prediction import predictor as module
-from fewshot_sla.prediction.load import adapt, device_called, load_backbone
-from fewshot_sla.prediction.model import PredictionModel, from_backbone
-from fewshot_sla.prediction.predictor import make_predictor
+from fewshot_sla.prediction.load import find_device
+from fewshot_sla.prediction.model import PredictionModel
+from fewshot_sla.prediction.predictor import fit
 from tests.fewshot_sla.prediction import small
 from tests.fewshot_sla.prediction.networks import NotFinite, Pixels
 from tests.integration.plugins import NearestPixels
@@ -21,12 +21,12 @@ NETWORKS = "tests.fewshot_sla.prediction.networks"
 
 def shown(model: PredictionModel | None = None, **options):
     pictures, labels = small.pictures(4, 3)
-    return make_predictor(model or small.model(), pictures, labels, tuple("abcd"), **options)
+    return fit(model or small.model(), pictures, labels, tuple("abcd"), **options)
 
 
 def test_patterns_are_recognised_and_probabilities_sum_to_one() -> None:
     queries, labels = small.pictures(4, 6, first=3)
-    seen_as_they_are = adapt(load_backbone(Pixels(), 28, channels=1), None, Rotation())
+    seen_as_they_are = small.foreign(Pixels(), 28, channels=1).adapted(None, Rotation())
     for model in (small.model(), seen_as_they_are):
         found = shown(model).predict(queries)
         assert np.allclose(found.probabilities.sum(axis=1), 1)
@@ -60,14 +60,23 @@ def test_a_query_does_not_sway_another_nor_the_model_its_modes() -> None:
 def test_other_heads_and_views_in_place_of_the_models_own() -> None:
     model = small.model(Plain())
     assert model.inference()[0] == "single"
-    turned = adapt(model, RidgeHead(), Rotation())
+    turned = model.adapted(RidgeHead(), Rotation())
     assert isinstance(turned.learner.head, RidgeHead)
     assert turned.learner.backbone is model.learner.backbone
     assert (turned.inference()[0], turned.transformations.m) == ("aggregated", 4)
     assert isinstance(model.objective, Plain)
-    half = adapt(small.model(), None, Rotation((0, 180)))
+    half = small.model().adapted(None, Rotation((0, 180)))
     assert isinstance(half.objective, SLA)
     assert shown(half).predict(small.pictures(4, 1, first=3)[0]).views == 2
+
+
+@pytest.mark.parametrize("name", small.objectives())
+def test_the_inference_is_the_one_that_chose_the_checkpoint(name: str) -> None:
+    objective = small.objectives()[name]
+    model = small.model(objective)
+    assert model.inference()[0] == shown(model).inference_name == objective.primary
+    for chosen in objective.inferences:
+        assert shown(model, inference=chosen).inference_name == chosen
 
 
 def test_learners_without_a_head_are_given_the_views() -> None:
@@ -85,7 +94,7 @@ def test_learners_without_a_head_are_given_the_views() -> None:
     assert found.agreeing.tolist() == [4] * 16
     assert len(predictor.leave_one_out().rows) == 12
     with pytest.raises(UserError, match="pixels: a NearestPixels has no head that could be replaced"):
-        model.with_head(RidgeHead())
+        model.adapted(RidgeHead())
 
 
 def test_maml_predicts_the_number_of_classes_it_was_made_for() -> None:
@@ -98,44 +107,44 @@ def test_maml_predicts_the_number_of_classes_it_was_made_for() -> None:
     assert len(predictor.leave_one_out().rows) == 12
     pictures, labels = small.pictures(3, 2)
     with pytest.raises(UserError, match="the episodes have 3 ways but MAML's classifier has 4 outputs"):
-        make_predictor(model, pictures, labels, tuple("abc")).predict(queries)
+        fit(model, pictures, labels, tuple("abc")).predict(queries)
 
 
 @pytest.mark.parametrize(
     ("act", "message"),
     [
         (
-            lambda: make_predictor(small.model(), *small.pictures(1, 3), ("a",)),
+            lambda: fit(small.model(), *small.pictures(1, 3), ("a",)),
             "there is only one class ('a'): at least two are needed to tell apart",
         ),
-        (lambda: make_predictor(small.model(), *small.pictures(2, 3), ("a", "b", "c")), "the class 'c' has no picture"),
+        (lambda: fit(small.model(), *small.pictures(2, 3), ("a", "b", "c")), "the class 'c' has no picture"),
         (
             lambda: shown(inference="distilled"),
             "small: no inference is called 'distilled'; there are single, aggregated",
         ),
         (
-            lambda: adapt(small.model(), None, ColorPermutation()),
+            lambda: small.model().adapted(None, ColorPermutation()),
             "colour permutation needs images with 3 channels, these have 1; use Rotation, or colour images",
         ),
         (
-            lambda: from_backbone(small.network().backbone, 28, mean=(0.5, 0.5)),
+            lambda: small.foreign(small.network().backbone, 28, mean=(0.5, 0.5)),
             "mean needs a number for each of the 1 channels, got [0.5, 0.5]",
         ),
         (
-            lambda: from_backbone(small.network().backbone, 28, deviation=(0.0,)),
+            lambda: small.foreign(small.network().backbone, 28, deviation=(0.0,)),
             "deviation must be positive, got [0.0]",
         ),
-        (lambda: from_backbone(small.network().backbone, 0), "image_size must be at least 1, got 0"),
-        (lambda: load_backbone(7, 28), "backbone must be a class path or an nn.Module, not a int"),
+        (lambda: small.foreign(small.network().backbone, 0), "image_size must be at least 1, got 0"),
+        (lambda: small.foreign(7, 28), "backbone must be a class path or an nn.Module, not a int"),
         (
-            lambda: load_backbone(Pixels(), 28, weights="w.safetensors"),
+            lambda: small.foreign(Pixels(), 28, weights="w.safetensors"),
             "arguments and weights belong to a backbone that is given by class path",
         ),
         (
-            lambda: shown(load_backbone(NotFinite(), 28, channels=1)),
-            "WrappedBackbone: the features of a picture are not finite; the weights are no good",
+            lambda: shown(small.foreign(NotFinite(), 28, channels=1)),
+            "NotFinite: the features of a picture are not finite; the weights are no good",
         ),
-        (lambda: device_called("nothing"), "cannot use device nothing: "),
+        (lambda: find_device("nothing"), "cannot use device nothing: "),
     ],
 )
 def test_mistakes(act, message: str) -> None:
@@ -146,7 +155,7 @@ def test_mistakes(act, message: str) -> None:
 
 
 def test_a_network_without_weights_is_remarked() -> None:
-    model = load_backbone(f"{NETWORKS}.Pixels", 28, channels=1)
+    model = small.foreign(f"{NETWORKS}.Pixels", 28, channels=1)
     assert model.notes == (
         "tests.fewshot_sla.prediction.networks.Pixels was given no weights: its features are those of an "
         "untrained network",
@@ -154,7 +163,7 @@ def test_a_network_without_weights_is_remarked() -> None:
 
 
 def test_colour_is_normalised_as_imagenet_by_default() -> None:
-    model = load_backbone(Pixels(), 4)
+    model = small.foreign(Pixels(), 4)
     pictures = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     expected = (pictures / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]

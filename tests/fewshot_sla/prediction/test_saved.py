@@ -1,6 +1,7 @@
 """A predictor as one file: the same predictions to the last bit, no pickle, and no way to smuggle in a call."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from safetensors import safe_open
 from torch import nn
 
 from episodes import ColorPermutation, Composition, Identity, Normalization, Rotation, Subset, UserError
+from fewshot_sla.cli.build import build
+from fewshot_sla.cli.describe import describe
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.meta import DA, SLA, Plain
 from fewshot_sla.meta.learners import MAML
-from fewshot_sla.prediction.describe import describe
-from fewshot_sla.prediction.load import adapt, load_backbone
+from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.prediction.model import PredictionModel
-from fewshot_sla.prediction.predictor import Predictor, make_predictor
+from fewshot_sla.prediction.predictor import Predictor, fit
 from fewshot_sla.prediction.saved import load_predictor, save_predictor
 from fewshot_sla.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.fewshot_sla.prediction import small
@@ -37,10 +39,43 @@ class OwnHead(Head):
         return query[..., :ways] * self.kept
 
 
+class HiddenTemperature(Head):
+    """Keeps its argument under another name."""
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.t = temperature
+
+    def logits(self, support, support_labels, query, ways):
+        return query[..., :ways] * self.t
+
+
+class LogTemperature(Head):
+    """Keeps something else under the name of its argument."""
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.temperature = math.log(temperature)
+
+    def logits(self, support, support_labels, query, ways):
+        return query[..., :ways] * math.exp(self.temperature)
+
+
+class Sharpened(nn.Module):
+    """Features that depend on what no weight holds."""
+
+    def __init__(self, power: float = 1.0) -> None:
+        super().__init__()
+        self.power = 1 / power
+
+    def forward(self, images):
+        return images.flatten(1).abs() ** (1 / self.power)
+
+
 def shown(model: PredictionModel, **options) -> Predictor:
     pictures, labels = small.pictures(4, 3)
     channels = model.image_shape[0]
-    return make_predictor(model, np.repeat(pictures, channels, axis=1), labels, tuple("abcd"), **options)
+    return fit(model, np.repeat(pictures, channels, axis=1), labels, tuple("abcd"), **options)
 
 
 def queries(channels: int = 1) -> np.ndarray:
@@ -52,25 +87,23 @@ def maml() -> PredictionModel:
     return PredictionModel(learner, Plain(), Normalization(torch.tensor([0.1]), torch.tensor([0.3])), (1, 28, 28), "m")
 
 
-def described(model: PredictionModel) -> PredictionModel:
-    """As from a run folder, whose config.yaml has the description."""
+def built() -> PredictionModel:
+    """As from a run folder, whose configuration describes the learner."""
     backbone = {"class_path": "fewshot_sla.backbones.Conv4", "init_args": {"in_channels": 1, "channels": 8}}
-    head = {"class_path": "fewshot_sla.heads.ProtoNetHead"}
-    learner = {
-        "class_path": "fewshot_sla.meta.EmbeddingLearner",
-        "init_args": {"backbone": backbone, "head": head},
-    }
-    return replace(model, learner_description=learner)
+    head = {"class_path": f"{__name__}.HiddenTemperature", "init_args": {"temperature": 7.0}}
+    init_args = {"backbone": backbone, "head": head}
+    learner = build(MetaLearner, {"class_path": "fewshot_sla.meta.EmbeddingLearner", "init_args": init_args})
+    return replace(small.model(), learner=learner)
 
 
 MODELS = {
-    "of a run": lambda: described(small.model()),
-    "another head": lambda: adapt(described(small.model()), SVMHead(C=0.3, scale=2.0, learn_scale=False), None),
-    "other views": lambda: adapt(described(small.model()), None, Subset(Rotation(), ["identity", "rotate180"])),
-    "data augmentation": lambda: described(small.model(DA(Rotation()))),
-    "by class path": lambda: load_backbone(f"{NETWORKS}.TimmLike", 28, arguments={"width": 5}),
-    "by class path, colours turned": lambda: adapt(
-        load_backbone(f"{NETWORKS}.timm_like", 28),
+    "of attributes": small.model,
+    "of a run": built,
+    "another head": lambda: small.model().adapted(SVMHead(C=0.3, scale=2.0, learn_scale=False)),
+    "other views": lambda: small.model().adapted(None, Subset(Rotation(), ["identity", "rotate180"])),
+    "data augmentation": lambda: small.model(DA(Rotation())),
+    "by class path": lambda: small.foreign(f"{NETWORKS}.TimmLike", 28, arguments={"width": 5}),
+    "by class path, colours turned": lambda: small.foreign(f"{NETWORKS}.timm_like", 28).adapted(
         RidgeHead(regularization=2.0),
         Composition(Rotation((0, 90)), ColorPermutation(("RGB", "GBR"))),
     ),
@@ -113,10 +146,14 @@ def test_labels_may_be_numbers_and_the_metadata_are_json(tmp_path: Path) -> None
 def test_what_cannot_be_made_again_is_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "it.safetensors"
     cases = {
-        "OwnHead keeps no attribute 'factor'": adapt(small.model(), OwnHead(2.0), None),
-        "Sequential": load_backbone(nn.Sequential(nn.Flatten(), nn.Linear(784, 4)), 28, channels=1),
+        "OwnHead keeps no attribute 'factor'": small.model().adapted(OwnHead(2.0)),
+        "HiddenTemperature keeps no attribute 'temperature'": small.model().adapted(HiddenTemperature(7.0)),
+        "its scores would be others; let each constructor keep its arguments unchanged, under their names: "
+        f"{__name__}.LogTemperature (temperature); ": small.model().adapted(LogTemperature(7.0)),
+        f"{__name__}.Sharpened (power)": small.foreign(Sharpened(3.0), 28, channels=1),
+        "Sequential": small.foreign(nn.Sequential(nn.Flatten(), nn.Linear(784, 4)), 28, channels=1),
         "MAML keeps no attribute 'backbone'": maml(),
-        "cannot be saved": load_backbone(TimmLike(width=5), 28),
+        "TimmLike keeps no attribute 'in_chans'": small.foreign(TimmLike(width=5), 28),
     }
     for message, model in cases.items():
         with pytest.raises(UserError) as error:
@@ -129,15 +166,15 @@ def test_what_cannot_be_made_again_is_not_saved(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonargparse")  # it warns of the class path too
 def test_a_file_that_names_something_else_than_a_module_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "it.safetensors"
-    save_predictor(path, shown(load_backbone(f"{NETWORKS}.TimmLike", 28)))
+    save_predictor(path, shown(small.foreign(f"{NETWORKS}.TimmLike", 28)))
     tensors, state = load_checkpoint(path)
     evil = tmp_path / "called"
-    backbone = state["learner"]["init_args"]["backbone"]["init_args"]
-    backbone["class_path"], backbone["arguments"] = "subprocess.Popen", {"args": ["touch", str(evil)]}
+    popen = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", str(evil)]}}
+    state["learner"]["init_args"]["backbone"]["init_args"]["module"] = popen
     save_checkpoint(path, tensors, state)
-    with pytest.raises(UserError, match=r"subprocess\.Popen is no nn\.Module"):
+    with pytest.raises(UserError, match=r"subprocess\.Popen is not a Module"):
         load_predictor(path)
-    state["learner"] = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", str(evil)]}}
+    state["learner"] = popen
     save_checkpoint(path, tensors, state)
     with pytest.raises(UserError, match="MetaLearner"):
         load_predictor(path)

@@ -8,7 +8,7 @@ from fewshot_sla.heads import ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.meta import DA, SLA
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.meta.protocol import predict_episode
-from fewshot_sla.prediction.predictor import make_predictor
+from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.prediction.scores import probabilities, score
 from tests.fewshot_sla.prediction import small
 
@@ -75,7 +75,7 @@ def test_an_episode_is_predicted_as_in_the_evaluation(name: str, head) -> None:
     source = EpisodeSource(images, EpisodeSpec(5, 2, 6), 3, model.normalization)
     for number in range(3):
         episode, expected = predict_episode(model.learner, objective, source, number)
-        predictor = make_predictor(
+        predictor = fit(
             model,
             images.images[episode.support[0]].numpy(),
             episode.support_labels[0].numpy(),
