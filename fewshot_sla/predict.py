@@ -41,8 +41,8 @@ class Predict:
             told by the borders of the support pictures.
         device: "auto", "cpu", "cuda", ...
         save: file to write model and support to, as one; give it in place of a run folder and --support later.
-        cache: keep the features of the support pictures in the cache folder for the next time.
         export: file to write the backbone alone to as a program, NAME.pt2 (torch.export) or NAME.onnx.
+        cache: keep the features of the support pictures in the cache folder for the next time.
         head: class path of a head in place of the model's own, fewshot_sla.heads.RidgeHead say.
         transformations: views in place of the model's own: rotation4, color3, rotation4+color6, ..., or a class path,
             episodes.Rotation say.

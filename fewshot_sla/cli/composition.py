@@ -15,13 +15,16 @@ def compose(
 
     A node with a ``class_path`` describes an object. A fragment that names another class there replaces the whole node:
     the arguments of the former class are void, and the new one comes with its own defaults. One that names the same
-    class, or none, adds to the ``init_args``; it may leave the words ``init_args`` and ``class_path`` out.
+    class, or none, adds to the ``init_args``; it may leave the words ``init_args`` and ``class_path`` out. A list is
+    replaced, but ``name+`` adds to the list ``name``.
 
     >>> sgd = {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9}}}
     >>> compose(sgd, {"optimizer": {"lr": 0.2}})
     {'optimizer': {'class_path': 'torch.optim.SGD', 'init_args': {'lr': 0.2, 'momentum': 0.9}}}
     >>> compose(sgd, {"optimizer": "torch.optim.Adam"})
     {'optimizer': {'class_path': 'torch.optim.Adam'}}
+    >>> compose({"loggers": ["CSVLogger"]}, {"loggers+": "WandbLogger"})
+    {'loggers': ['CSVLogger', 'WandbLogger']}
 
     Args:
         base: options, as a YAML file gives them.
@@ -63,7 +66,16 @@ def _laid_over(below: Any, above: Any) -> Any:
         if not _same_class(above.get("class_path"), below["class_path"]):
             return copy.deepcopy(above)
         above = {key: value for key, value in above.items() if key != "class_path"}
-    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+    merged = dict(below)
+    for key, value in above.items():
+        name = str(key).removesuffix("+")
+        merged[name] = _laid_over(below.get(key), value) if name == key else _longer(merged.get(name), value)
+    return merged
+
+
+def _longer(below: Any, above: Any) -> list[Any]:
+    """A list with what is to be added to it: one item, or several."""
+    return [*(below or []), *copy.deepcopy(above if isinstance(above, list) else [above])]
 
 
 def _names_class(node: Any) -> bool:

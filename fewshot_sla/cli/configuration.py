@@ -1,5 +1,6 @@
 """From the command line and YAML files to objects, and from a mistake in them to one line that says how to mend it."""
 
+import importlib
 import inspect
 import itertools
 import re
@@ -14,7 +15,7 @@ from episodes.errors import UserError
 from fewshot_sla.cli.arguments import CommandLine, read_arguments
 from fewshot_sla.cli.composition import compose
 from fewshot_sla.cli.describe import construct
-from fewshot_sla.cli.keys import check_keys
+from fewshot_sla.cli.keys import check_keys, unknown
 from fewshot_sla.cli.recipes import Wing, read_options, resolve
 
 # Lines of jsonargparse's messages that say where, or what a value was not, but not why.
@@ -198,6 +199,9 @@ def known_options(parser: ArgumentParser) -> dict[str, Any]:
 def _explain(message: str) -> str:
     """One line for what jsonargparse says in many: the innermost reason, behind the place that it is about."""
     place = ".".join(re.findall(r'Parser key "([\w.]+)"', message))
+    if missing := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message):
+        names = [name for name in dir(importlib.import_module(missing[1])) if not name.startswith("_")]
+        return unknown(missing[2], f"{place} (module {missing[1]})", names, what="class")
     lines = [line.strip(" -") for line in message.splitlines()]
     reasons = [line for line in lines if line and not _NO_REASON.match(line)]
     text = re.sub(r'^Parser key "[\w.]+": *', "", "; ".join(reasons) or lines[-1])

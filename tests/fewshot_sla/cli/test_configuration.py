@@ -36,7 +36,7 @@ def test_a_chosen_class_has_its_own_defaults_whatever_was_said_of_its_predecesso
 
 
 def test_data_and_backbone_are_built_with_their_own_defaults() -> None:
-    options = parsed("--data=episodes.datasets.ClassFolders --data.root=x")
+    options = parsed("--data=episodes.datasets.ClassificationFolders --data.root=x")
     assert options.data.init_args.image_size == 32  # that of the digits is 16
     options = configuration.parse(META.parser(), ["--learner.backbone=fewshot_sla.backbones.ResNet12"])
     assert options.learner.init_args.backbone.init_args.in_channels == 3  # that of the letters is 1

@@ -179,8 +179,8 @@ def test_what_was_not_measured_is_said(root: Path) -> None:
 def test_progress_is_told(root: Path) -> None:
     told: list[tuple[str, int, int]] = []
     files, _ = support_files(root / "support")
-    predictor = fit_files(small.model(), files, count=lambda *far: told.append(far))
-    predict_files(predictor, query_files([str(root / "query")])[0], count=lambda *far: told.append(far))
+    predictor = fit_files(small.model(), files, on_progress=lambda *far: told.append(far))
+    predict_files(predictor, query_files([str(root / "query")])[0], on_progress=lambda *far: told.append(far))
     last = {what: (done, total) for what, done, total in told}
     assert last == {
         "support pictures": (6, 6),
