@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,11 +12,15 @@ from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import INTERRUPTED, OK, run_door
-from fewshot_sla.cli.recipes import recipe_name
+from fewshot_sla.cli.recipes import recipe_name, wing_of
+from fewshot_sla.meta.kind import META
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
+from fewshot_sla.runs.results import Result
 from fewshot_sla.training.door import run_training
+from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
 
+KINDS: dict[str, Kind[Any, Any]] = {kind.wing: kind for kind in (META, CLASSIFICATION)}
 # What is compared where no recipe is named: the objectives of the paper on handwritten digits.
 DIGITS = ("digits+baseline", "digits+da", "digits+mt", "digits+sla", "digits+sla_sd")
 
@@ -46,36 +51,41 @@ def main(arguments: Sequence[str]) -> int:
     own, options_of_train = _divided(arguments)
     parser = configuration.build_parser(
         "python -m fewshot_sla.study",
-        "Train and test several recipes with several seeds each, and compare them. Without a recipe: all "
-        "objectives on handwritten digits. Options after -- go to every training: -- --loop.steps 100",
+        "Train and test several recipes with several seeds each, and compare them: few-shot ones on the same episodes "
+        "at 1 and 5 shots, classifiers on the same images. Without a recipe: all objectives on handwritten digits. "
+        "Options after -- go to every training: -- --loop.steps 100",
         Study,
         config_option=False,
     )
-    parser.add_argument("recipes", type=str, nargs="*", help="Words as --recipe of train takes them, or YAML files.")
+    parser.add_argument(
+        "recipes", type=str, nargs="*", help="Words as --recipe of meta_train and train takes them, or YAML files."
+    )
     try:
         options = configuration.parse(parser, configuration.join_lists(own, "--seeds"))
     except UserError as error:
         raise UserError(f"{error}; options of train go behind --, as in -- --loop.steps 100") from error
     study: Study = configuration.instantiate(parser, options, Study)
-    recipes = {name: [*described, *options_of_train] for name, described in _recipes(options.recipes).items()}
-    _check(recipes)
+    words = options.recipes or list(DIGITS)
+    kind = _kind(words)
+    recipes = {name: [*described, *options_of_train] for name, described in _recipes(words).items()}
+    _check(kind, recipes)
 
     # Heavy imports come after the command line is known to be good.
-    from fewshot_sla.classification.study import draw_study, save_study, study_rows, study_table
+    from fewshot_sla.reporting.study import draw_study, save_study, study_rows, study_table
     from fewshot_sla.reporting.tables import show
 
-    runs: dict[str, list[RunFolder]] = {}
+    runs: dict[str, dict[str, list[Result]]] = {}
     for name, described in recipes.items():
-        runs[name] = []
+        runs[name] = {}
         for seed in study.seeds:
             folder = RunFolder(Path(study.folder) / name / f"seed{seed}")
-            code = _train_and_test([*described, f"--seed={seed}"], folder, study.split)
+            code = _train_and_test(kind, [*described, f"--seed={seed}"], folder, study.split)
             if code == INTERRUPTED:
                 sys.stderr.write("the study itself goes on with the same command that began it\n")
             if code != OK:
                 return code
-            runs[name].append(folder)
-    rows = study_rows(runs, study.split)
+            runs[name][str(folder.path)] = kind.results(folder, study.split)
+    rows = study_rows(runs)
     picture = Path(study.folder) / "study.png"
     save_study(Path(study.folder) / "study.json", rows, study.seeds)
     draw_study(picture, rows)
@@ -90,20 +100,31 @@ def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return words[:place], words[place + 1 :]
 
 
+def _kind(words: Sequence[str]) -> Kind[Any, Any]:
+    """The kind of training that all recipes are of."""
+    wings = {word: wing_of(word) for word in words}
+    if len(set(wings.values())) > 1:
+        of = {wing: word for word, wing in wings.items()}
+        raise UserError(
+            f"{of['meta']} is meta-training and {of['classification']} is classification: their figures cannot stand "
+            "in one table; study them one after the other"
+        )
+    return KINDS[wings[words[0]]]
+
+
 def _recipes(words: Sequence[str]) -> dict[str, list[str]]:
-    """Name of each recipe, and what train is told of it."""
-    chosen = list(words) or list(DIGITS)
-    names = [recipe_name(word) for word in chosen]
+    """Name of each recipe, and what its training is told of it."""
+    names = [recipe_name(word) for word in words]
     if len(set(names)) < len(names):
-        names = [recipe_name(word, with_base=True) for word in chosen]
+        names = [recipe_name(word, with_base=True) for word in words]
     if len(set(names)) < len(names):
         raise UserError(f"two recipes have the same name: {', '.join(sorted(names))}; rename one")
-    return {name: ["--recipe", word] for name, word in zip(names, chosen, strict=True)}
+    return {name: ["--recipe", word] for name, word in zip(names, words, strict=True)}
 
 
-def _check(recipes: dict[str, list[str]]) -> None:
-    """Raise UserError if train would not understand what it is told of a recipe: now, and not after the others."""
-    parser = CLASSIFICATION.parser()
+def _check(kind: Kind[Any, Any], recipes: dict[str, list[str]]) -> None:
+    """Raise UserError if a training would not understand what it is told: now, and not after the others."""
+    parser = kind.parser()
     for name, described in recipes.items():
         try:
             configuration.parse(parser, described)
@@ -111,9 +132,8 @@ def _check(recipes: dict[str, list[str]]) -> None:
             raise UserError(f"{name}: {error}") from error
 
 
-def _train_and_test(described: list[str], folder: RunFolder, split: str) -> int:
+def _train_and_test(kind: Kind[Any, Any], described: list[str], folder: RunFolder, split: str) -> int:
     """Both, unless it was done before; the exit code."""
-    kind = CLASSIFICATION
     into = [f"--run_folder={folder.path}", *(["--resume"] if folder.holds_run else [])]
     try:
         code = run_training(kind, [*described, *into])  # a run that is complete only has its report written again

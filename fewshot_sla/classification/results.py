@@ -43,6 +43,11 @@ class ClassificationResult(Result):
     per_class: list[float]
 
     @property
+    def parts(self) -> dict[str, float]:
+        """Classes with many, medium and few training images."""
+        return self.groups
+
+    @property
     def predictions(self) -> str:
         """Name, in the run folder, of the file with the prediction for every image."""
         crops = f"_{self.crops}crops" if self.crops > 1 else ""

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -79,6 +79,23 @@ def resolve(
         layers += [part.beside[other.name] for other in laid if other.name in part.beside]
         laid.append(part)
     return compose({"run_folder": default_run_folder(word)}, *layers)
+
+
+def wing_of(word: str) -> Wing:
+    """Which wing a recipe is of: the one that has its base; a file is of the meta wing if it names a learner.
+
+    Raises:
+        UserError: if no wing has such a base.
+    """
+    base = word.split("+")[0]
+    if _is_path(base):
+        return "meta" if "learner" in read_options(base) else "classification"
+    owners: list[Wing] = [wing for wing in get_args(Wing) if base in recipe_names(wing)[""]]
+    if not owners:
+        bases = [name for wing in get_args(Wing) for name in recipe_names(wing)[""]]
+        near = difflib.get_close_matches(base, bases, n=3, cutoff=0.5) or bases
+        raise UserError(f"unknown base {base!r}; a recipe begins with one of {', '.join(near)}")
+    return owners[0]
 
 
 def default_run_folder(word: str) -> str:

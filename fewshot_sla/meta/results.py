@@ -37,6 +37,11 @@ class EpisodeResult(Result):
     seed: int = field(metadata=KEY)
 
     @property
+    def setting(self) -> str:
+        """The number of shots."""
+        return f"{self.k_shot}-shot"
+
+    @property
     def test_name(self) -> str:
         """The protocol as part of a file name."""
         size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"

@@ -51,6 +51,16 @@ class Result:
         return tuple(getattr(self, name) for name in _key_names(type(self)) if name != "inference")
 
     @property
+    def setting(self) -> str:
+        """What tells several tests of one run apart, in a word or two; empty where there is but one."""
+        return ""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Accuracies of parts of the classes, by name, where the test tells them apart; fractions."""
+        return {}
+
+    @property
     def files(self) -> dict[str, str]:
         """Tables that belong to the result: what is in each, and its name in the run folder."""
         return {}

@@ -8,21 +8,20 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.reporting.pictures import COLORS, picture
 from fewshot_sla.reporting.tables import INFERENCE_NAMES
-from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.provenance import versions
 from fewshot_sla.runs.records import write_json
-from fewshot_sla.runs.results import read_results
+from fewshot_sla.runs.results import Result
 
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One recipe by one inference.
+    """One recipe in one setting by one inference.
 
     Attributes:
         recipe: its name.
+        setting: of the test, such as "1-shot"; empty where there is but one.
         inference: its name.
         primary: whether it is the one that the best checkpoints were chosen by.
         dataset: that the accuracies were measured on.
@@ -32,6 +31,7 @@ class StudyRow:
     """
 
     recipe: str
+    setting: str
     inference: str
     primary: bool
     dataset: str
@@ -41,25 +41,29 @@ class StudyRow:
 
     @property
     def name(self) -> str:
-        """Recipe and inference."""
-        return f"{self.recipe}, {INFERENCE_NAMES.get(self.inference, self.inference)}"
+        """Recipe, setting and inference."""
+        inference = INFERENCE_NAMES.get(self.inference, self.inference)
+        return ", ".join(part for part in (self.recipe, self.setting, inference) if part)
 
 
-def study_rows(runs: Mapping[str, Sequence[RunFolder]], split: str) -> list[StudyRow]:
-    """Results of a split, gathered from run folders: for each recipe, one folder a seed."""
+def study_rows(
+    runs: Mapping[str, Mapping[str, Sequence[Result]]],  # by recipe: by run folder, one a seed, the results of its test
+) -> list[StudyRow]:
+    """Results gathered by recipe, setting and inference; every run was tested in the same way."""
     rows = []
     for recipe, folders in runs.items():
-        per_seed = [_by_inference(folder, split) for folder in folders]
-        for inference, first in per_seed[0].items():
-            results = [found[inference] for found in per_seed]
+        per_seed = [{(result.setting, result.inference): result for result in found} for found in folders.values()]
+        for (setting, inference), first in per_seed[0].items():
+            results = [found[setting, inference] for found in per_seed]
             row = StudyRow(
                 recipe=recipe,
+                setting=setting,
                 inference=inference,
                 primary=first.primary,
                 dataset=f"{first.dataset}/{first.split}",
                 accuracies=tuple(result.accuracy for result in results),
-                groups={name: tuple(result.groups[name] for result in results) for name in first.groups},
-                run_folders=tuple(str(folder.path) for folder in folders),
+                groups={name: tuple(result.parts[name] for result in results) for name in first.parts},
+                run_folders=tuple(folders),
             )
             rows.append(row)
     return rows
@@ -121,9 +125,3 @@ def draw_study(path: Path, rows: Sequence[StudyRow]) -> None:
         axes.set_xlabel("accuracy, %: a point a seed, a line their mean")
         axes.set_title(", ".join(dict.fromkeys(row.dataset for row in rows)))
         axes.grid(axis="x", alpha=0.3)
-
-
-def _by_inference(folder: RunFolder, split: str) -> dict[str, ClassificationResult]:
-    """Results of the images as they are, not of their crops."""
-    found = read_results(folder, ClassificationResult)
-    return {result.inference: result for result in found if result.split == split and result.crops == 1}
