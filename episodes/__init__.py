@@ -6,6 +6,7 @@ from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
+from episodes.targets import Targets
 from episodes.transformations import (
     ColorPermutation,
     Composition,
@@ -29,6 +30,7 @@ __all__ = [
     "Normalization",
     "Rotation",
     "Subset",
+    "Targets",
     "Transformations",
     "UserError",
     "named_transformations",

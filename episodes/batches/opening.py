@@ -4,7 +4,7 @@ import torch
 
 from episodes.batches.source import Batches, BatchSource
 from episodes.batches.streamed import StreamedBatches, files_normalization
-from episodes.images.augmentation import ImageAugmentation
+from episodes.images.augmentation import Augmentation
 from episodes.images.files import ImageFiles
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
@@ -18,7 +18,7 @@ def open_batches(
     batch_size: int,
     seed: int,
     normalization: Normalization,
-    augmentation: ImageAugmentation | None = None,
+    augmentation: Augmentation | None = None,
     stride: int = 1,
 ) -> Batches:
     """Batches of images.
@@ -28,7 +28,7 @@ def open_batches(
         batch_size: images of a batch.
         seed: which sequence of batches.
         normalization: of the training images, on the device of the images.
-        augmentation: random changes of every image of a training batch.
+        augmentation: random changes of the images and targets of a training batch.
         stride: distance between the numbers of batches that this process asks for; those in files are read ahead.
 
     Raises:

@@ -1,28 +1,24 @@
-"""BatchSource: numbers of batches in, normalised images and their labels out, on the device of the images."""
+"""BatchSource: numbers of batches in, images and their targets out, on the device of the images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
 
+from episodes.batches.batch import ImageBatch
 from episodes.batches.sampler import BatchSampler
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation, NoAugmentation
-from episodes.images.gathering import gather_normalized, sent
+from episodes.images.augmentation import Augmentation, NoAugmentation
+from episodes.images.augmentation.apply import augment_batch
+from episodes.images.gathering import sent
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+from episodes.targets import Targets
 
 Images = TypeVar("Images")
-
-
-class ImageBatch(NamedTuple):
-    """Some images and their labels, on one device."""
-
-    images: Tensor  # [B, C, H, W] float32, normalised
-    labels: Tensor  # [B] int64
 
 
 class Batches(ABC, Generic[Images]):
@@ -30,7 +26,7 @@ class Batches(ABC, Generic[Images]):
 
     Attributes:
         images: the images of the split, in memory or in files.
-        normalization: of the training images.
+        normalization: of the training images: what pixels are to be normalised by before a network sees them.
         sampler: which images make up batch i.
     """
 
@@ -47,7 +43,7 @@ class Batches(ABC, Generic[Images]):
     def batch(
         self,
         number: int,  # 0 or more
-    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the device
+    ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the device
         """Batch ``number`` of the endless sequence, augmented."""
 
     @abstractmethod
@@ -80,8 +76,8 @@ class BatchSource(Batches[LabelledImages]):
         images: where the images come from; they stay on their device.
         batch_size: images of a batch (B).
         seed: which sequence of batches.
-        normalization: of the training images, on the device that images are gathered onto.
-        augmentation: random changes of every image of :meth:`batch`.
+        normalization: of the training images, kept for whoever makes views of the batches, on their device.
+        augmentation: random changes of the images and targets of :meth:`batch`.
 
     Raises:
         UserError: if there are no images, or the batch size is not positive.
@@ -93,7 +89,7 @@ class BatchSource(Batches[LabelledImages]):
         batch_size: int,
         seed: int,
         normalization: Normalization,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.images = images
         self.normalization = normalization
@@ -107,7 +103,7 @@ class BatchSource(Batches[LabelledImages]):
     def batch(
         self,
         number: int,  # 0 or more
-    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the target device
+    ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the target device
         """Batch ``number`` of the endless sequence, augmented."""
         return self._gather(self.sampler[number], self.augmentation)
 
@@ -124,8 +120,8 @@ class BatchSource(Batches[LabelledImages]):
     def _gather(
         self,
         numbers: Tensor,  # [B] int64
-        augmentation: ImageAugmentation,
+        augmentation: Augmentation,
     ) -> ImageBatch:
         there = sent(numbers, self.images.images.device)
-        labels = sent(self._labels.index_select(0, there), self.images.target)
-        return ImageBatch(gather_normalized(self.images, there, self.normalization, augmentation), labels)
+        targets = Targets(sent(self._labels.index_select(0, there), self.images.target))
+        return ImageBatch(*augment_batch(self.images.gather_bytes(there), targets, augmentation))

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from episodes.datasets.base import DataSource
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation
+from episodes.images.augmentation import Augmentation
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.cli.configuration import build_parser
@@ -41,7 +41,7 @@ class Classification:
     data: DataSource
     backbone: Backbone
     objective: ClassificationObjective
-    augmentation: ImageAugmentation
+    augmentation: Augmentation
     optimizer: Callable[[Iterable], Optimizer]
     schedule: Callable[[Optimizer], LRScheduler]
     loop: LoopSettings

@@ -44,7 +44,7 @@ def report_classification(training: Training, folder: RunFolder, configuration: 
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
     batches = run.source(images).in_order(batch_size=images_per_pass(objective))
-    found = predict_classes(run.classifier, objective, batches, autocast=training.fabric.autocast)
+    found = predict_classes(run.classifier, objective, batches, run.normalization, autocast=training.fabric.autocast)
     results = summarize_classes(found, images, run.class_counts, primary=objective.primary, step=step)
     save_class_results(folder, results, found, images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))

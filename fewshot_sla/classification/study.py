@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fewshot_sla.classification.results import ClassResult, read_class_results
+from fewshot_sla.inference import inference_title
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import INFERENCE_NAMES
 from fewshot_sla.runs.folder import RunFolder, write_text
 from fewshot_sla.runs.provenance import versions
 
@@ -41,7 +41,7 @@ class StudyRow:
     @property
     def name(self) -> str:
         """Recipe and inference."""
-        return f"{self.recipe}, {INFERENCE_NAMES.get(self.inference, self.inference)}"
+        return f"{self.recipe}, {inference_title(self.inference)}"
 
 
 def study_rows(runs: Mapping[str, Sequence[RunFolder]], split: str) -> list[StudyRow]:

@@ -7,10 +7,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from episodes.batches.batch import ImageBatch
 from episodes.batches.opening import SplitImages, normalization_of, open_batches, placed
-from episodes.batches.source import Batches, ImageBatch
+from episodes.batches.source import Batches
 from episodes.datasets.base import DataSource, check_transformations
 from episodes.errors import UserError
+from episodes.images.normalization import Normalization
+from episodes.views import normalized_views
 from fewshot_sla.backbones.base import check_images
 from fewshot_sla.classification.classifier import Classifier, check_layers
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
@@ -64,7 +67,7 @@ class ClassificationPlan(TrainingPlan):
         few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
             batch = next(source.in_order(few, batch_size=len(few)))
-            loss = _loss(recipe.objective, self.model, batch, Standing(self.counts, 0.0)).loss
+            loss = _loss(recipe.objective, self.model, batch, self._normalization, Standing(self.counts, 0.0)).loss
         if not bool(loss.isfinite()):
             raise UserError("the loss is NaN or infinite before any training")
         check_optimizer(recipe, self.model)
@@ -161,7 +164,8 @@ class ClassificationTask:
     def outcome(self, model: nn.Module, step: int, number: int) -> Outcome:
         """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
         batch = self.train.batch(step * self.passes * self.fabric.world_size + number)
-        return _loss(self.recipe.objective, model, batch, Standing(self.counts, step / self.recipe.loop.steps))
+        standing = Standing(self.counts, step / self.recipe.loop.steps)
+        return _loss(self.recipe.objective, model, batch, self.train.normalization, standing)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy on the validation images by every inference of the objective."""
@@ -177,7 +181,7 @@ def accuracies(
     """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
     batches = source.in_order(numbers, images_per_pass(objective))
-    found = predict_classes(classifier, objective, batches, autocast=fabric.autocast)
+    found = predict_classes(classifier, objective, batches, source.normalization, autocast=fabric.autocast)
     right = torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:
         right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()
@@ -240,6 +244,12 @@ def _equal(
     return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
-def _loss(objective: ClassificationObjective, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
-    logits = model(objective.transformations(batch.images))
-    return Outcome(objective.loss(logits, batch.labels, standing), objective.accuracy(logits, batch.labels).detach())
+def _loss(
+    objective: ClassificationObjective,
+    model: nn.Module,
+    batch: ImageBatch,
+    normalization: Normalization,
+    standing: Standing,
+) -> Outcome:
+    logits = model(normalized_views(batch.pixels, objective.transformations, normalization))
+    return Outcome(objective.loss(logits, batch.targets, standing), objective.accuracy(logits, batch.targets))

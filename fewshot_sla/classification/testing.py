@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from lightning_fabric import Fabric
 
 from episodes.batches.opening import SplitImages, placed
@@ -90,13 +89,13 @@ def evaluate_run(
     hardware.prepare(run.to(fabric.device).classifier)
     source = run.source(placed(images, fabric.device, hardware.placement))
     crops = TEN if padding else 1
-    black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
     with show_progress(f"testing {run.folder.path.name}") as progress:
         found = predict_classes(
             run.classifier,
             objective,
             source.in_order(batch_size=images_per_pass(objective, crops)),
-            crops=partial(ten_crops, black=black, padding=padding) if padding else as_is,
+            run.normalization,
+            crops=partial(ten_crops, padding=padding) if padding else as_is,
             autocast=fabric.autocast,
             on_batch=lambda done: progress.count("images", done, len(images)),
         )

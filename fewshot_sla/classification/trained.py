@@ -51,7 +51,7 @@ class TrainedClassifier:
         return self
 
     def source(self, images: SplitImages) -> Batches:
-        """Images, normalised as the model was trained to see them.
+        """Images, with the normalisation that the model was trained with.
 
         Raises:
             UserError: if they are not of the classes, or not of the shape, that it was trained on.

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from episodes.datasets.base import DataSource
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation
+from episodes.images.augmentation import Augmentation
 from fewshot_sla.cli.configuration import build_parser
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
@@ -44,7 +44,7 @@ class MetaTraining:
     learner: MetaLearner
     objective: EpisodeObjective
     train: EpisodeSpec
-    augmentation: ImageAugmentation
+    augmentation: Augmentation
     validation: EpisodeSpec
     optimizer: Callable[[Iterable], Optimizer]
     schedule: Callable[[Optimizer], LRScheduler]

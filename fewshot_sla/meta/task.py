@@ -79,10 +79,10 @@ class EpisodicTask:
         """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
         recipe = self.recipe
         first = step * recipe.episodes_per_step + number * recipe.episodes_per_forward
-        episodes = recipe.objective.expand(self.train.batch(range(first, first + recipe.episodes_per_forward)))
+        episodes = recipe.objective.episodes(self.train, range(first, first + recipe.episodes_per_forward))
         logits = model(episodes)
-        right = logits.detach().argmax(dim=-1) == episodes.query_labels
-        return Outcome(recipe.objective.loss(logits, episodes.query_labels), right.float().mean())
+        targets = episodes.query_targets
+        return Outcome(recipe.objective.loss(logits, targets), recipe.objective.accuracy(logits, targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean accuracy on the validation episodes by every inference of the objective."""
@@ -124,7 +124,7 @@ def rehearse(recipe: MetaTraining, source: EpisodeSource) -> None:
     """
     recipe.objective.transformations.check(*source.images.image_shape)
     with evaluation_mode(recipe.learner):
-        episodes = recipe.objective.expand(source.batch([0]))
+        episodes = recipe.objective.episodes(source, [0])
         logits = recipe.learner(episodes)
     _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
     check_optimizer(recipe, recipe.learner)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.prediction.prototypes import by_prototypes, leave_out_of_prototypes
 from fewshot_sla.prediction.scores import score
 
@@ -52,8 +52,9 @@ def leave_one_out(
     counts = torch.bincount(labels, minlength=ways)
     eligible = (counts[labels] > 1).nonzero().flatten().cpu().numpy()
     size, m = items.shape[:2]
-    quick = by_prototypes(learner, inference)
-    cells = m * ways * (ways if quick else size * m)  # of the indicator of rows and labels that a head makes
+    quick = by_prototypes(learner)
+    total = inference.labelling.ways(ways, m)
+    cells = total * (total if quick else size * m)  # of the indicator of rows and labels that a head makes
     most = max(1, min(most, _CELLS // cells))
     rows = eligible
     if len(rows) > most:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from episodes.errors import UserError
 from episodes.images.normalization import Normalization
 from episodes.transformations import Transformations
+from episodes.views import normalized_views
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
+from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
-from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Inference, Plain
+from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Plain
 from fewshot_sla.meta.trained import TrainedRun
 from fewshot_sla.prediction.describe import Description, describe
 from fewshot_sla.prediction.pictures import Format, Framing
@@ -144,7 +146,7 @@ class PredictionModel:
         parts = []
         with evaluation_mode(self.learner), torch.no_grad():
             for chunk in pictures.split(max(1, views_per_pass // views_of_one)):
-                views = self.transformations(self.normalization.of_bytes(chunk.to(self.device)))  # [n, M, C, H, W]
+                views = normalized_views(chunk.to(self.device), self.transformations, self.normalization)
                 embeds = isinstance(self.learner, EmbeddingLearner)
                 parts.append(self.learner.embed(views).float() if embeds else views)  # type: ignore[operator]
                 if not bool(torch.isfinite(parts[-1]).all()):

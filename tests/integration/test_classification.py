@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from episodes.views import normalized_views
 from fewshot_sla.classification.results import read_class_results
 from fewshot_sla.classification.trained import load_classifier
 from fewshot_sla.runs import checkpoint
@@ -109,7 +110,8 @@ def test_an_ensemble_is_the_mean_of_its_members(
         batch = next(iter(run.source(images).in_order(batch_size=48)))
         run.classifier.eval()
         with torch.no_grad():
-            logits = run.classifier(run.recipe.objective.transformations(batch.images))
+            views = normalized_views(batch.pixels, run.recipe.objective.transformations, run.normalization)
+            logits = run.classifier(views)
         total += run.recipe.objective.predict(logits, "aggregated").softmax(-1)
     expected = float((total.argmax(-1) == images.labels).float().mean())
     found = {result["inference"]: result["accuracy"] for result in document["results"]}

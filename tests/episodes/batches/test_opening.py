@@ -37,9 +37,9 @@ def test_from_a_source_to_batches(streamed: bool, tmp_path: Path) -> None:
         assert batches.sampler.seed == 3
         assert batches.batches_per_epoch == len(images) / 7
         for number in (1, 3):
-            pixels, labels = batches.batch(number)
-            assert pixels.shape == (7, 3, 20, 20)
-            assert torch.equal(labels, images.labels[batches.sampler[number]])
+            batch = batches.batch(number)
+            assert batch.pixels.shape == (7, 3, 20, 20)
+            assert torch.equal(batch.labels, images.labels[batches.sampler[number]])
     if streamed:
         assert batches.stride == 2
 

@@ -9,15 +9,16 @@ import torch
 import yaml
 
 from episodes import UserError
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import LDAM, CrossEntropy
 from fewshot_sla.classification.objectives import DA, MT, SLA, SLASD, Baseline, ClassificationObjective, Standing
 from fewshot_sla.classification.reweighting import ClassBalanced, NoReweighting
 from fewshot_sla.cli.configuration import build_parser, instantiate, load, parse
 
-HERE = "fewshot_sla.meta"
+HERE = "fewshot_sla.classification"
 ROTATION = {"class_path": "episodes.Rotation"}
 DEFAULTS = {
-    "objective": {"class_path": f"{HERE}.classification.SLASD", "init_args": {"transformations": ROTATION}},
+    "objective": {"class_path": f"{HERE}.SLASD", "init_args": {"transformations": ROTATION}},
 }
 
 
@@ -42,7 +43,7 @@ def test_the_yaml_of_a_long_tail(tmp_path: Path) -> None:
     reweighting = {"class_path": f"{HERE}.reweighting.ClassBalanced", "init_args": {"start": 0.8}}
     label_loss = {"class_path": f"{HERE}.label_losses.LDAM", "init_args": {"reweighting": reweighting}}
     arguments = {"transformations": ROTATION, "label_loss": label_loss, "beta": 1}
-    recipe = {"objective": {"class_path": f"{HERE}.classification.SLASD", "init_args": arguments}}
+    recipe = {"objective": {"class_path": f"{HERE}.SLASD", "init_args": arguments}}
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     parser = build_parser("program", "description", Recipe, defaults=DEFAULTS)
     options = load(parser, path)
@@ -60,7 +61,7 @@ def test_the_yaml_of_a_long_tail(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [Baseline, DA, MT, SLA, SLASD])
 def test_a_loss_that_is_not_named_is_plain_cross_entropy(kind: type[ClassificationObjective]) -> None:
-    arguments = [f"--objective={HERE}.classification.{kind.__name__}"]
+    arguments = [f"--objective={HERE}.{kind.__name__}"]
     if kind is not Baseline:
         arguments.append("--objective.transformations=episodes.Rotation")
     objective = built(arguments)
@@ -109,7 +110,7 @@ def test_every_loss_takes_a_reweighting_from_the_command_line(name: str) -> None
             ],
             "ClassBalanced start must be at least 0 and below 1, got 1.0",
         ),
-        ([f"--objective={HERE}.SLA"], f"objective: {HERE}.SLA is not a ClassificationObjective"),
+        (["--objective=fewshot_sla.meta.SLA"], "objective: fewshot_sla.meta.SLA is not a ClassificationObjective"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments: list[str], message: str) -> None:
@@ -119,9 +120,12 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str) -> No
 
 
 @pytest.mark.parametrize("name", ["DA", "MT", "SLA", "SLASD"])
-def test_help_explains_every_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_every_option(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no class path is broken into two lines
     with pytest.raises(SystemExit) as caught:
-        built(["--objective.help", f"{HERE}.classification.{name}"])
+        built(["--objective.help", f"{HERE}.{name}"])
     assert caught.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "the M known transformations." in told
@@ -143,4 +147,4 @@ def test_counts_are_checked_before_training_and_asked_for_in_it(kind: type[Class
     m = objective.transformations.m
     logits = {name: torch.zeros(2, m, size) for name, size in objective.outputs(3).items()}
     with pytest.raises(UserError, match=r"^ClassBalanced needs the class counts"):
-        objective.loss(logits, torch.tensor([0, 2]), Standing())
+        objective.loss(logits, Targets(torch.tensor([0, 2])), Standing())

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from episodes.batches.source import BatchSource, ImageBatch
+from episodes.batches.source import BatchSource
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+from episodes.targets import Targets
 from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.objectives import SLA, Standing
@@ -62,8 +63,8 @@ def test_every_process_validates_its_share_and_all_get_the_accuracy_of_all(count
 class Recorded(SLA):
     """Notes the images and the standing of every loss."""
 
-    def loss(self, logits: Any, labels: Tensor, standing: Standing) -> Tensor:
-        self.seen.append((labels.tolist(), standing.done))
+    def loss(self, logits: Any, targets: Targets, standing: Standing) -> Tensor:
+        self.seen.append((targets.labels.tolist(), standing.done))
         return torch.zeros(())
 
 
@@ -81,7 +82,7 @@ def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_trainin
             assert task.score == ""
             for number in range(task.passes):
                 task.outcome(classifier, step, number * 2 + rank)
-        batch: ImageBatch = whole.batch(step)
+        batch = whole.batch(step)
         shares = [labels for labels, _ in objective.seen]
         in_order = [shares[rank * 2 + number] for number in range(2) for rank in range(2)]
         assert [label for share in in_order for label in share] == batch.labels.tolist()
