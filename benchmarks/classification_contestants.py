@@ -19,6 +19,7 @@ from episodes.batches.source import BatchSource
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.transformations import Rotation
+from episodes.views import normalized_views
 from fewshot_sla.backbones import ResNetCifar
 from fewshot_sla.cli.memory import keep_freed_memory
 
@@ -28,8 +29,13 @@ def backbone_alone(given: Setting) -> None:
     keep_freed_memory()
     clock = Clock(given)
     images = RandomImages(given.batch_size).open("train")
-    batch = BatchSource(images, given.batch_size, 0, Normalization.of(images)).batch(0)
-    views = Rotation()(batch.images).flatten(0, 1).to(given.device, memory_format=torch.channels_last)
+    normalization = Normalization.of(images)
+    batch = BatchSource(images, given.batch_size, 0).batch(0)
+    views = (
+        normalized_views(batch.pixels, Rotation(), normalization)
+        .flatten(0, 1)
+        .to(given.device, memory_format=torch.channels_last)
+    )
     backbone = ResNetCifar(depth=given.depth).to(given.device)
     backbone.to(memory_format=torch.channels_last)
     if given.compiled:

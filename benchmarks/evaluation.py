@@ -28,7 +28,6 @@ from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.source import EpisodeSource
 from episodes.transformations import Rotation
-from episodes.views import add_views
 from fewshot_sla.backbones import Backbone, Conv4, ResNet12
 from fewshot_sla.heads import ProtoNetHead
 from fewshot_sla.meta import SLA, EpisodeObjective, Plain
@@ -58,7 +57,7 @@ def accuracies_one_by_one(
     learner: EmbeddingLearner, objective: EpisodeObjective, source: EpisodeSource, number: int
 ) -> dict[str, float]:
     """Accuracy of one episode by every inference: all its views through the learner, once for each labelling."""
-    views = add_views(source.batch([number]), objective.transformations)
+    views = source.views([number], objective.transformations)
     with torch.no_grad(), evaluation_mode(learner):
         logits = {
             labelling: learner(labelling(views))
@@ -67,7 +66,7 @@ def accuracies_one_by_one(
     return {
         name: float(
             correct_by_class(
-                inference.read_out(logits[inference.labelling], objective.transformations.m), views.query_labels
+                inference.predict(logits[inference.labelling], objective.transformations.m), views.query_labels
             ).double().mean() / source.sampler.spec.n_query
         )
         for name, inference in objective.inferences.items()
@@ -97,7 +96,7 @@ class Learn2LearnLoop:
         l2l = learn2learn()
         source = case.source
         self.spec, self.episodes, self.backbone = source.sampler.spec, case.at_once, learner.backbone
-        normalised = source.normalized(torch.arange(len(case.images)))  # beforehand: in the loop nothing is converted
+        normalised = source.normalization(case.images.images)  # beforehand: in the loop nothing is converted
         dataset = learn2learn_dataset(TensorImages(normalised, case.images.labels))
         transforms = l2l.data.transforms
         self.tasks = l2l.data.TaskDataset(

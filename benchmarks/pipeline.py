@@ -28,6 +28,7 @@ from benchmarks.peers import EASYFSL_SHIM, easyfsl_sampler_class
 from benchmarks.pipeline_feeds import OBJECTIVE, SPEC, Feed, Setting, all_feeds, check_batches, setting, source_of
 from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from episodes.episode import EpisodeBatch
+from episodes.views import add_views
 from fewshot_sla.backbones import ResNet12
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.meta.learners import EmbeddingLearner
@@ -62,7 +63,7 @@ class Trainer:
         mark(BACKBONE[0])
         cut = features.detach().requires_grad_()
         logits = self.learner.head(cut[:, :rows], batch.support_labels, cut[:, rows:], batch.ways)
-        OBJECTIVE.loss(logits, batch.query_labels).backward()
+        OBJECTIVE.loss(logits, batch.query_targets).backward()
         mark("head and loss")
         features.backward(cut.grad)
         mark(BACKBONE[1])
@@ -92,7 +93,7 @@ def parts_of_a_step(given: Setting, trainer: Trainer, episodes: int, rounds: int
         began = time.perf_counter()
         batch = source.batch(range(number * episodes, (number + 1) * episodes))
         mark("episodes, augmented")
-        expanded = OBJECTIVE.expand(batch)
+        expanded = OBJECTIVE.labelling(add_views(batch, OBJECTIVE.transformations))
         mark("label augmentation")
         trainer.step(expanded, mark)
     steps = [dict(zip(seconds, laps, strict=True)) for laps in zip(*seconds.values(), strict=True)][1:]  # one warms up

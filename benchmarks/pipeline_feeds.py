@@ -14,7 +14,9 @@ from episodes.images.augmentation import CropFlipJitter
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.source import EpisodeSource
+from episodes.targets import Targets
 from episodes.transformations import Rotation
+from episodes.views import add_views
 from fewshot_sla.meta import SLA
 
 SPEC = EpisodeSpec(n_way=5, k_shot=5, n_query=6)
@@ -57,7 +59,7 @@ def ours(given: Setting, episodes: int) -> Feed:
 
     def feed(batches: int) -> Iterator[EpisodeBatch]:
         for step in islice(steps, batches):
-            yield OBJECTIVE.expand(source.batch(range(step * episodes, (step + 1) * episodes)))
+            yield OBJECTIVE.episodes(source, range(step * episodes, (step + 1) * episodes))
 
     return feed
 
@@ -95,8 +97,14 @@ def loader_options(given: Setting) -> dict[str, Any]:
 
 def finished(episodes: EpisodeBatch, given: Setting) -> EpisodeBatch:
     """A peer's batch of N-way episodes, on the device, with label augmentation."""
-    fields = (field.to(given.device, non_blocking=True) for field in episodes[:4])
-    return OBJECTIVE.expand(EpisodeBatch._make([*fields, SPEC.n_way]))
+
+    def there(part: Tensor) -> Tensor:
+        return part.to(given.device, non_blocking=True)
+
+    moved = episodes.with_items(there)._replace(
+        support_labels=there(episodes.support_labels), query_targets=episodes.query_targets.each(there)
+    )
+    return OBJECTIVE.labelling(add_views(moved, OBJECTIVE.transformations))
 
 
 def learn2learn_feed(given: Setting, episodes: int) -> Feed:
@@ -127,7 +135,7 @@ def learn2learn_feed(given: Setting, episodes: int) -> Feed:
                 for field in (images, labels)
             ]
             support, query, support_labels, query_labels = (field.flatten(1, 2) for pair in parts for field in pair)
-            yield finished(EpisodeBatch(support, support_labels, query, query_labels, SPEC.n_way), given)
+            yield finished(EpisodeBatch(support, support_labels, query, Targets(query_labels), SPEC.n_way), given)
 
     return feed
 

@@ -29,6 +29,7 @@ from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
+from episodes.targets import Targets
 
 SPEC = EpisodeSpec(n_way=5, k_shot=5, n_query=15)
 CLASSES, PER_CLASS = 60, 200
@@ -92,7 +93,7 @@ def learn2learn_batch(tasks: Any, finish: Callable[[Tensor], Tensor]) -> Episode
         finish(images[:, :shots].flatten(0, 1)),
         labels[:, :shots].flatten(),
         finish(images[:, shots:].flatten(0, 1)),
-        labels[:, shots:].flatten(),
+        Targets(labels[:, shots:].flatten()),
         SPEC.n_way,
     )
 
@@ -109,7 +110,7 @@ def easyfsl_batches(images: TensorImages, episodes: int, finish: Callable[[Tenso
     for support, support_labels, query, query_labels, _ in DataLoader(
         images, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn
     ):
-        yield EpisodeBatch(finish(support), support_labels, finish(query), query_labels, SPEC.n_way)
+        yield EpisodeBatch(finish(support), support_labels, finish(query), Targets(query_labels), SPEC.n_way)
 
 
 # ---------------------------------------------------------------- the stages
@@ -148,7 +149,7 @@ def with_images(images: LabelledImages, scale: float, *, normalised: bool) -> di
         return images.images.index_select(0, numbers.flatten()).unflatten(0, numbers.shape)
 
     def gather(indices: EpisodeIndices) -> EpisodeBatch:
-        return source.gather(indices, None if normalised else stored)
+        return source.gather(indices, (lambda numbers: normalization(stored(numbers))) if normalised else stored)
 
     many, few = int(512 * scale), int(128 * scale)
     return {

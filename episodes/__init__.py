@@ -7,6 +7,7 @@ from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
 from episodes.source import EpisodeSource
+from episodes.targets import Targets
 from episodes.transformations import (
     ColorPermutation,
     Composition,
@@ -31,6 +32,7 @@ __all__ = [
     "Normalization",
     "Rotation",
     "Subset",
+    "Targets",
     "Transformations",
     "UserError",
     "named_transformations",

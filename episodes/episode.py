@@ -1,5 +1,6 @@
 """What an episode is: its size (EpisodeSpec) and its content (EpisodeBatch)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import UserError
+from episodes.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,20 @@ class EpisodeBatch(NamedTuple):
     support: Tensor  # [T, S, *item] float
     support_labels: Tensor  # [T, S] int64, 0..ways-1
     query: Tensor  # [T, R, *item] float
-    query_labels: Tensor  # [T, R] int64, 0..ways-1
+    query_targets: Targets  # [T, R], 0..ways-1
     ways: int  # classes that the labels count: N, or N*M after label augmentation
+
+    @property
+    def query_labels(self) -> Tensor:
+        """[T, R] int64, 0..ways-1; of mixtures the first label."""
+        return self.query_targets.labels
+
+    def with_items(self, change: Callable[[Tensor], Tensor]) -> "EpisodeBatch":
+        """The same episodes with other items: support and query changed alike."""
+        return self._replace(support=change(self.support), query=change(self.query))
 
     def to(self, device: torch.device | str) -> "EpisodeBatch":
         """The same on another device."""
-        support, support_labels, query, query_labels = (tensor.to(device) for tensor in self[:4])
-        return EpisodeBatch(support, support_labels, query, query_labels, self.ways)
+        support, support_labels, query = (tensor.to(device) for tensor in self[:3])
+        targets = self.query_targets.each(lambda part: part.to(device))
+        return EpisodeBatch(support, support_labels, query, targets, self.ways)

@@ -1,6 +1,6 @@
 """The joint-label codec: the only place that knows how a class and a transformation share one number.
 
-A joint label is ``y * M + j`` for class ``y`` and transformation ``j`` (Lee et al., ICML 2020, section 3.2, where the
+A joint label is ``y * M + j`` for class ``y`` and transformation ``j`` (Lee et al., ICML 2020, section 2.2, where the
 pair is written (i, j)). The same order is used for the rows of an augmented episode: view ``j`` of image ``r`` is row
 ``r * M + j``. Whatever flattens or unflattens either pair calls this file.
 """

@@ -9,10 +9,14 @@ from torch.utils.data import Dataset
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.augmentation import Augmentation, NoAugmentation
+from episodes.images.augmentation.apply import augment_episodes
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.optional import learn2learn
+from episodes.targets import Targets
+from episodes.transformations import Transformations
+from episodes.views import normalized_views
 
 
 class Tasks(Protocol):
@@ -53,7 +57,7 @@ def episodes_from_learn2learn(
     tasks: Tasks,
     spec: EpisodeSpec,
     normalization: Normalization | None = None,
-    augmentation: ImageAugmentation | None = None,
+    augmentation: Augmentation | None = None,
     device: torch.device | str | None = None,
 ) -> "Learn2LearnEpisodes":
     """A learn2learn task set as a source of our episodes; label augmentation comes afterwards, as for any other.
@@ -62,7 +66,7 @@ def episodes_from_learn2learn(
         tasks: a TaskDataset whose tasks are (data, labels): NWays(N), KShots(K + Q) and LoadData among its transforms.
         spec: size of the episodes (N, K, Q).
         normalization: applied to the images, after the augmentation; None where the task set does it itself.
-        augmentation: random changes of every image, for training only; it wants images between 0 and 1.
+        augmentation: random changes, for training only; it wants images between 0 and 1.
         device: where the episodes go; by default where the tasks are.
 
     Raises:
@@ -98,7 +102,7 @@ class Learn2LearnEpisodes:
         tasks: Tasks,
         spec: EpisodeSpec,
         normalization: Normalization | None = None,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: Augmentation | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         if not len(tasks):
@@ -111,30 +115,49 @@ class Learn2LearnEpisodes:
         self,
         numbers: Sequence[int] | range,  # T numbers of episodes
     ) -> EpisodeBatch:  # support [T, N*K, C, H, W], query [T, N*Q, C, H, W]
-        """The episodes with these numbers.
+        """The episodes with these numbers, augmented and normalised.
 
         Raises:
             UserError: if a task does not fit the spec, or the tasks do not fit each other.
         """
+        return self._augmented(numbers).with_items(self._normalized)
+
+    def views(
+        self,
+        numbers: Sequence[int] | range,  # T numbers of episodes
+        transformations: Transformations,
+    ) -> EpisodeBatch:  # support [T, N*K, M, C, H, W], query [T, N*Q, M, C, H, W]
+        """The episodes with these numbers, augmented, and all M views of every image, normalised.
+
+        Raises:
+            UserError: as :meth:`batch`, or if the transformations cannot take the images.
+        """
+        return self._augmented(numbers).with_items(
+            lambda images: normalized_views(images, transformations, self._normalized)
+        )
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return self.normalization(images) if self.normalization else images
+
+    def _augmented(self, numbers: Sequence[int] | range) -> EpisodeBatch:
+        """The episodes with these numbers, augmented and not normalised."""
         episodes = [self._episode(number % len(self.tasks)) for number in numbers]
         shapes = sorted({tuple(images.shape[1:]) for images in episodes})
         if len(shapes) > 1:
             raise UserError(f"images of learn2learn's tasks differ in shape: {list(shapes[0])} and {list(shapes[1])}")
         images = torch.stack(episodes)  # [T, N*(K+Q), C, H, W]
         images = images if self.device is None else images.to(self.device)
-        changed = self.augmentation(images.flatten(0, 1))
-        images = (self.normalization(changed) if self.normalization else changed).view_as(images)
-
         spec = self.spec
         by_class = images.unflatten(1, (spec.n_way, spec.images_per_class))
         labels = torch.arange(spec.n_way, device=images.device)
-        return EpisodeBatch(
+        support, query, targets = augment_episodes(
             by_class[:, :, : spec.k_shot].flatten(1, 2),
-            labels.repeat_interleave(spec.k_shot).repeat(len(episodes), 1),
             by_class[:, :, spec.k_shot :].flatten(1, 2),
-            labels.repeat_interleave(spec.n_query).repeat(len(episodes), 1),
-            spec.n_way,
+            Targets(labels.repeat_interleave(spec.n_query).repeat(len(episodes), 1)),
+            self.augmentation,
         )
+        support_labels = labels.repeat_interleave(spec.k_shot).repeat(len(episodes), 1)
+        return EpisodeBatch(support, support_labels, query, targets, spec.n_way)
 
     def _episode(self, number: int) -> Tensor:  # [N*(K+Q), C, H, W], class by class, support first
         """The images of one task, put in order."""

@@ -1,4 +1,4 @@
-"""EpisodeSource: numbers of episodes in, batches of normalised images out, on the device of the images."""
+"""EpisodeSource: numbers of episodes in, normalised images or their views out, on the device of the images."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,11 +7,14 @@ from torch import Tensor
 
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation, NoAugmentation
-from episodes.images.gathering import gather_normalized
+from episodes.images.augmentation import Augmentation, NoAugmentation
+from episodes.images.augmentation.apply import augment_episodes
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
 from episodes.sampler import EpisodeIndices, EpisodeSampler
+from episodes.targets import Targets
+from episodes.transformations import Transformations
+from episodes.views import normalized_views
 
 
 class EpisodeSource:
@@ -22,7 +25,8 @@ class EpisodeSource:
         spec: size of the episodes.
         seed: which sequence of episodes.
         normalization: of the training images, on the device that images are gathered onto.
-        augmentation: random changes of every image that is gathered; for training only.
+        augmentation: random changes, for training only. What changes images one by one is given support and query;
+            what mixes images, as Mixup does, the queries of each episode by themselves: the support stays pure.
 
     Raises:
         UserError: if the images cannot fill such an episode (see EpisodeSampler).
@@ -34,7 +38,7 @@ class EpisodeSource:
         spec: EpisodeSpec,
         seed: int,
         normalization: Normalization,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.images = images
         self.normalization = normalization
@@ -48,34 +52,61 @@ class EpisodeSource:
         self,
         numbers: Sequence[int] | range,  # T numbers of episodes
     ) -> EpisodeBatch:  # support [T, N*K, C, H, W], query [T, N*Q, C, H, W], normalised float32
-        """The episodes with these numbers."""
-        return self.gather(self.sampler.draw(numbers))
+        """The episodes with these numbers, augmented and normalised."""
+        return self._augmented(numbers).with_items(self.normalization)
+
+    def views(
+        self,
+        numbers: Sequence[int] | range,  # T numbers of episodes
+        transformations: Transformations,
+    ) -> EpisodeBatch:  # support [T, N*K, M, C, H, W], query [T, N*Q, M, C, H, W], normalised float32
+        """The episodes with these numbers, augmented, and all M views of every image.
+
+        Raises:
+            UserError: if the transformations cannot take the images.
+        """
+        return self._augmented(numbers).with_items(
+            lambda pixels: normalized_views(pixels, transformations, self.normalization)
+        )
+
+    def image_views(
+        self,
+        numbers: Tensor,  # [...] int64, numbers of images
+        transformations: Transformations,
+    ) -> Tensor:  # [..., M, C, H, W] float32
+        """All M views of the images with these numbers, normalised and never augmented.
+
+        Raises:
+            UserError: if the transformations cannot take the images.
+        """
+        return normalized_views(self.images.gather_bytes(numbers), transformations, self.normalization)
 
     def gather(
         self,
         indices: EpisodeIndices,
-        items: Callable[[Tensor], Tensor] | None = None,
+        items: Callable[[Tensor], Tensor],
     ) -> EpisodeBatch:  # support [T, N*K, *item], query [T, N*Q, *item]
-        """The content of episodes that are drawn already: normalised images, or whatever ``items`` gives for numbers.
+        """The content of episodes that are drawn already: whatever ``items`` gives for the numbers of the images.
 
         Args:
             indices: which images, T episodes.
-            items: numbers [...] int64 -> items [..., *item]; by default the normalised images with these numbers.
+            items: numbers [...] int64 -> items [..., *item], for instance cached features.
         """
         device = self.images.target
         rows = indices.support.shape[1]
-        gathered = (items or self.normalized)(torch.cat([indices.support, indices.query], dim=1))
+        gathered = items(torch.cat([indices.support, indices.query], dim=1))
         return EpisodeBatch(
             gathered[:, :rows],
             indices.support_labels.to(device),
             gathered[:, rows:],
-            indices.query_labels.to(device),
+            Targets(indices.query_labels.to(device)),
             self.sampler.spec.n_way,
         )
 
-    def normalized(
-        self,
-        numbers: Tensor,  # [...] int64
-    ) -> Tensor:  # [..., C, H, W] float32
-        """The images with these numbers, augmented and normalised."""
-        return gather_normalized(self.images, numbers, self.normalization, self.augmentation)
+    def _augmented(
+        self, numbers: Sequence[int] | range
+    ) -> EpisodeBatch:  # uint8, 0..255, or float, 0..1, if there is an augmentation
+        """The episodes with these numbers, augmented and not normalised."""
+        drawn = self.gather(self.sampler.draw(numbers), self.images.gather_bytes)
+        support, query, targets = augment_episodes(drawn.support, drawn.query, drawn.query_targets, self.augmentation)
+        return drawn._replace(support=support, query=query, query_targets=targets)

@@ -1,6 +1,6 @@
 """The M known transformations of an image: rotations by quarter turns, permutations of its colours, compositions.
 
-A set of transformations is ordered, named, knows its own M, and begins with the identity. All of them only move numbers
+A set of transformations is ordered, named, knows its own M, and begins with the identity. Those here only move numbers
 about, so they are exact, and the M views of a whole batch are made in a handful of batched operations.
 """
 
@@ -19,12 +19,18 @@ QUARTER_TURNS = (0, 90, 180, 270)
 
 
 class Transformations(ABC):
-    """A named, ordered set of M image transformations, the identity first (the t_1..t_M of Lee et al., section 3.2).
+    """A named, ordered set of M image transformations, the identity first (the t_1..t_M of Lee et al., section 2.1).
 
     A set of one's own gives ``names``, :meth:`forward` and, if it cannot take every image, :meth:`check`.
+
+    Attributes:
+        names: of the transformations.
+        photometric: whether it computes with the values of pixels, as solarisation does; it is then given floats
+            between 0 and 1. Any other set only moves numbers about and is given normalised images.
     """
 
     names: tuple[str, ...]
+    photometric: bool = False
 
     @property
     def m(self) -> int:
@@ -118,7 +124,7 @@ class ColorPermutation(Transformations):
         _check_choice("orders", orders, COLOR_ORDERS)
         self.orders = tuple(orders)
         self.names = tuple(order if order != "RGB" else "identity" for order in orders)
-        self._channels = torch.tensor([["RGB".index(letter) for letter in order] for order in orders])  # [M, 3]
+        self._channels = _Numbers([["RGB".index(letter) for letter in order] for order in orders])  # [M, 3]
 
     def check(self, channels: int, height: int, width: int) -> None:
         """Colours can be permuted where there are three."""
@@ -130,7 +136,7 @@ class ColorPermutation(Transformations):
 
     def forward(self, images: Tensor) -> Tensor:
         """One view an order."""
-        return images[..., self._channels.to(images.device), :, :]
+        return images[..., self._channels.on(images.device), :, :]
 
 
 class Composition(Transformations):
@@ -149,6 +155,7 @@ class Composition(Transformations):
 
     def __init__(self, first: Transformations, second: Transformations) -> None:
         self.first, self.second = first, second
+        self.photometric = first.photometric or second.photometric
         self.names = tuple(_join_names(a, b) for a, b in product(first.names, second.names))
         twice = [name for k, name in enumerate(self.names) if name in self.names[:k]]
         if twice:
@@ -182,7 +189,8 @@ class Subset(Transformations):
         _check_choice("names", names, of.names)
         self.of = of
         self.names = tuple(names)
-        self._views = torch.tensor([of.names.index(name) for name in names])  # [M]
+        self.photometric = of.photometric
+        self._views = _Numbers([of.names.index(name) for name in names])  # [M]
 
     def check(self, channels: int, height: int, width: int) -> None:
         """What the whole set cannot take, the subset does not try."""
@@ -190,7 +198,7 @@ class Subset(Transformations):
 
     def forward(self, images: Tensor) -> Tensor:
         """The chosen views."""
-        return self.of.forward(images).index_select(-4, self._views.to(images.device))
+        return self.of.forward(images).index_select(-4, self._views.on(images.device))
 
 
 def named_transformations(name: str) -> Transformations:
@@ -220,6 +228,18 @@ NAMED_SETS = {
     "rotation4+color3": lambda: Composition(Rotation(), ColorPermutation(CYCLIC_COLOR_ORDERS)),
     "rotation4+color6": lambda: Composition(Rotation(), ColorPermutation()),
 }
+
+
+class _Numbers:
+    """Which channels, or which views; copied to each device once, not at every call."""
+
+    def __init__(self, numbers: list) -> None:
+        self._by_device = {torch.device("cpu"): torch.tensor(numbers)}
+
+    def on(self, device: torch.device) -> Tensor:  # int64
+        if device not in self._by_device:
+            self._by_device[device] = self._by_device[torch.device("cpu")].to(device)
+        return self._by_device[device]
 
 
 def _join_names(first: str, second: str) -> str:

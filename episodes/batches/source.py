@@ -1,28 +1,23 @@
-"""BatchSource: numbers of batches in, normalised images and their labels out, on the device of the images."""
+"""BatchSource: numbers of batches in, images and their targets out, on the device of the images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from episodes.batches.batch import ImageBatch
 from episodes.batches.sampler import BatchSampler
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.augmentation import Augmentation, NoAugmentation
+from episodes.images.augmentation.apply import augment_batch
 from episodes.images.base import Images
-from episodes.images.gathering import gather_normalized, sent
-from episodes.images.normalization import Normalization
+from episodes.images.gathering import sent
+from episodes.targets import Targets
 
 if TYPE_CHECKING:  # images make their batches
     from episodes.images.labelled import LabelledImages
-
-
-class ImageBatch(NamedTuple):
-    """Some images and their labels, on one device."""
-
-    images: Tensor  # [B, C, H, W] float32, normalised
-    labels: Tensor  # [B] int64
 
 
 class Batches(ABC):
@@ -30,19 +25,17 @@ class Batches(ABC):
 
     Attributes:
         images: the images of the split, in memory or in files.
-        normalization: of the training images.
         sampler: which images make up batch i.
     """
 
     images: Images
-    normalization: Normalization
     sampler: BatchSampler
 
     @abstractmethod
     def batch(
         self,
         number: int,  # 0 or more
-    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the device
+    ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the device
         """Batch ``number`` of the endless sequence, augmented."""
 
     @abstractmethod
@@ -67,8 +60,7 @@ class BatchSource(Batches):
         images: where the images come from; they stay on their device.
         batch_size: images of a batch (B).
         seed: which sequence of batches.
-        normalization: of the training images, on the device that images are gathered onto.
-        augmentation: random changes of every image of :meth:`batch`.
+        augmentation: random changes of the images and targets of :meth:`batch`.
 
     Raises:
         UserError: if there are no images, or the batch size is not positive.
@@ -81,11 +73,9 @@ class BatchSource(Batches):
         images: "LabelledImages",
         batch_size: int,
         seed: int,
-        normalization: Normalization,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.images = images
-        self.normalization = normalization
         self.augmentation = augmentation or NoAugmentation()
         self._labels = images.labels.to(images.images.device)  # beside the pixels: both are picked by the same numbers
         try:
@@ -96,7 +86,7 @@ class BatchSource(Batches):
     def batch(
         self,
         number: int,  # 0 or more
-    ) -> ImageBatch:  # images [B, C, H, W] float32 normalised, labels [B] int64, both on the target device
+    ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the target device
         """Batch ``number`` of the endless sequence, augmented."""
         return self._gather(self.sampler[number], self.augmentation)
 
@@ -113,8 +103,8 @@ class BatchSource(Batches):
     def _gather(
         self,
         numbers: Tensor,  # [B] int64
-        augmentation: ImageAugmentation,
+        augmentation: Augmentation,
     ) -> ImageBatch:
         there = sent(numbers, self.images.images.device)
-        labels = sent(self._labels.index_select(0, there), self.images.target)
-        return ImageBatch(gather_normalized(self.images, there, self.normalization, augmentation), labels)
+        targets = Targets(sent(self._labels.index_select(0, there), self.images.target))
+        return ImageBatch(*augment_batch(self.images.gather_bytes(there), targets, augmentation))

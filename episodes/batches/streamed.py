@@ -8,10 +8,12 @@ from weakref import finalize
 import torch
 from torch import Tensor
 
+from episodes.batches.batch import ImageBatch
 from episodes.batches.sampler import BatchSampler
-from episodes.batches.source import Batches, ImageBatch
+from episodes.batches.source import Batches
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation, NoAugmentation
+from episodes.images.augmentation import Augmentation, NoAugmentation
+from episodes.images.augmentation.apply import augment_batch
 from episodes.images.decoding import (
     Decoder,
     Item,
@@ -21,9 +23,10 @@ from episodes.images.decoding import (
     training_items,
     usable_workers,
 )
-from episodes.images.gathering import normalized_bytes, sent
+from episodes.images.gathering import sent
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
+from episodes.targets import Targets
 
 if TYPE_CHECKING:  # images make their batches
     from episodes.images.files import ImageFiles
@@ -44,8 +47,7 @@ class StreamedBatches(Batches):
         images: the files; batches go to their device.
         batch_size: images of a batch (B).
         seed: which sequence of batches, and of parts.
-        normalization: of the training images, on the device of the images.
-        augmentation: further random changes of every image of :meth:`batch`, on its device.
+        augmentation: further random changes of the images and targets of :meth:`batch`, on their device.
         stride: distance between the numbers of batches that this process asks for: the number of processes.
 
     Raises:
@@ -59,15 +61,13 @@ class StreamedBatches(Batches):
         images: "ImageFiles",
         batch_size: int,
         seed: int,
-        normalization: Normalization,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: Augmentation | None = None,
         stride: int = 1,
     ) -> None:
         require_torchvision()
         if stride < 1:
             raise UserError(f"stride must be at least 1, got {stride}")
         self.images = images
-        self.normalization = normalization
         self.augmentation = augmentation or NoAugmentation()
         self.stride = stride
         self._decoder = Decoder(images, seed)
@@ -84,7 +84,7 @@ class StreamedBatches(Batches):
     def batch(
         self,
         number: int,  # 0 or more
-    ) -> ImageBatch:  # images [B, 3, S, S] float32 normalised, labels [B] int64, both on the images' device
+    ) -> ImageBatch:  # pixels [B, 3, S, S] not normalised, targets [B], both on the images' device
         """Batch ``number`` of the endless sequence, augmented.
 
         Raises:
@@ -128,11 +128,11 @@ class StreamedBatches(Batches):
         self,
         pixels: Tensor,  # [B, 3, S, S] uint8
         numbers: Tensor,  # [B] int64
-        augmentation: ImageAugmentation,
+        augmentation: Augmentation,
     ) -> ImageBatch:
         target = self.images.target
-        images = normalized_bytes(sent(pixels, target), self.normalization, augmentation)
-        return ImageBatch(images, sent(self.images.labels[numbers], target))
+        targets = Targets(sent(self.images.labels[numbers], target))
+        return ImageBatch(*augment_batch(sent(pixels, target), targets, augmentation))
 
 
 class _Ahead:

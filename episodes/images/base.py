@@ -13,7 +13,7 @@ from episodes.images.placement import Placement
 
 if TYPE_CHECKING:
     from episodes.batches.source import Batches
-    from episodes.images.augmentation import ImageAugmentation
+    from episodes.images.augmentation import Augmentation
     from episodes.images.normalization import Normalization
 
 
@@ -84,8 +84,7 @@ class Images(ABC):
         self,
         batch_size: int,
         seed: int,
-        normalization: "Normalization",
-        augmentation: "ImageAugmentation | None" = None,
+        augmentation: "Augmentation | None" = None,
         stride: int = 1,
     ) -> "Batches":
         """Batches of these images.
@@ -93,7 +92,6 @@ class Images(ABC):
         Args:
             batch_size: images of a batch.
             seed: which sequence of batches.
-            normalization: of the training images, on the device of the batches.
             augmentation: random changes of every image of a training batch.
             stride: distance between the numbers of batches that this process asks for; files are read ahead.
 

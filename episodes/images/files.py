@@ -17,7 +17,7 @@ from episodes.images.placement import Placement
 
 if TYPE_CHECKING:
     from episodes.batches.streamed import StreamedBatches
-    from episodes.images.augmentation import ImageAugmentation
+    from episodes.images.augmentation import Augmentation
     from episodes.images.normalization import Normalization
 
 _CPU = torch.device("cpu")
@@ -131,8 +131,7 @@ class ImageFiles(Images):
         self,
         batch_size: int,
         seed: int,
-        normalization: "Normalization",
-        augmentation: "ImageAugmentation | None" = None,
+        augmentation: "Augmentation | None" = None,
         stride: int = 1,
     ) -> "StreamedBatches":
         """Batches read ahead by other processes.
@@ -142,7 +141,7 @@ class ImageFiles(Images):
         """
         from episodes.batches.streamed import StreamedBatches  # which imports this module
 
-        return StreamedBatches(self, batch_size, seed, normalization, augmentation, stride)
+        return StreamedBatches(self, batch_size, seed, augmentation, stride)
 
     @classmethod
     def of_classes(

@@ -15,7 +15,7 @@ from episodes.images.placement import Placement, place
 
 if TYPE_CHECKING:
     from episodes.batches.source import BatchSource
-    from episodes.images.augmentation import ImageAugmentation
+    from episodes.images.augmentation import Augmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,7 @@ class LabelledImages(Images):
         self,
         batch_size: int,
         seed: int,
-        normalization: Normalization,
-        augmentation: "ImageAugmentation | None" = None,
+        augmentation: "Augmentation | None" = None,
         stride: int = 1,
     ) -> "BatchSource":
         """Batches gathered from memory; nothing is read ahead, so ``stride`` has no say.
@@ -99,7 +98,7 @@ class LabelledImages(Images):
         """
         from episodes.batches.source import BatchSource  # batches are made of images, and so import this module
 
-        return BatchSource(self, batch_size, seed, normalization, augmentation)
+        return BatchSource(self, batch_size, seed, augmentation)
 
     def gather_bytes(
         self,

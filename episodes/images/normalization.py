@@ -13,7 +13,7 @@ _CHUNK = 4096  # images converted to float64 at a time
 
 
 class Normalization(nn.Module):
-    """(x - mean) / deviation, channel by channel.
+    """(x - mean) / deviation, channel by channel, of pixels between 0 and 1 or of bytes.
 
     Args:
         mean: [C] float32, of pixels between 0 and 1.
@@ -50,15 +50,17 @@ class Normalization(nn.Module):
 
     def forward(
         self,
-        images: Tensor,  # [..., C, H, W] float, 0..1
-    ) -> Tensor:  # [..., C, H, W]
-        """Normalised images."""
-        return (images - self.mean[:, None, None]).div_(self.deviation[:, None, None])
-
-    def of_bytes(
-        self,
-        images: Tensor,  # [..., C, H, W] uint8
-    ) -> Tensor:  # [..., C, H, W] float, of the type of mean and deviation
-        """The same from bytes, in one multiply-add a pixel: ``x / (255 deviation) - mean / deviation``."""
+        images: Tensor,  # [..., C, H, W] float, 0..1, or uint8, 0..255
+    ) -> Tensor:  # [..., C, H, W] float, from bytes of the type of mean and deviation
+        """Normalised images; bytes in one multiply-add a pixel: ``x / (255 deviation) - mean / deviation``."""
+        if images.dtype != torch.uint8:
+            return (images - self.mean[:, None, None]).div_(self.deviation[:, None, None])
         scale, shift = 1 / (255 * self.deviation), -self.mean / self.deviation
         return images.to(scale.dtype).mul_(scale[:, None, None]).add_(shift[:, None, None])
+
+
+def as_floats(
+    pixels: Tensor,  # [...] uint8, 0..255, or float, 0..1
+) -> Tensor:  # [...] float, 0..1
+    """Bytes as float32 between 0 and 1; floats as they are."""
+    return pixels.float().div_(255.0) if pixels.dtype == torch.uint8 else pixels

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from episodes.errors import UserError
 from fewshot_sla.classification.results import GROUPS, group_accuracies
 from fewshot_sla.classification.trained_runs import result_of, trained_on
+from fewshot_sla.inference import inference_title
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import INFERENCE_NAMES
 from fewshot_sla.reporting.training_curves import STYLES
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.names import distinct_names
@@ -53,7 +53,7 @@ def read_class_accuracies(folders: Sequence[RunFolder], split: str, inference: s
                 f"{folder.path} was tested on other images than {folders[0].path}; this plot needs the same"
             )
         dataset = f"{result.dataset}/{result.split}"
-        runs[f"{name}, {INFERENCE_NAMES.get(result.inference, result.inference)}"] = np.asarray(result.per_class)[order]
+        runs[f"{name}, {inference_title(result.inference)}"] = np.asarray(result.per_class)[order]
     names = tuple(first.class_names[place] for place in order)
     return ClassAccuracies(dataset, names, np.asarray(first.class_counts)[order], runs)
 

@@ -14,25 +14,23 @@ Crops = Callable[[Tensor], Tensor]  # [B, C, H, W] -> [B, K, C, H, W]
 
 
 def as_is(
-    images: Tensor,  # [B, C, H, W]
+    pixels: Tensor,  # [B, C, H, W]
 ) -> Tensor:  # [B, 1, C, H, W]
     """One crop: the image."""
-    return images.unsqueeze(1)
+    return pixels.unsqueeze(1)
 
 
 def ten_crops(
-    images: Tensor,  # [B, C, H, W]
-    black: Tensor,  # [C] what black has become by normalisation
+    pixels: Tensor,  # [B, C, H, W] uint8 or float, not normalised: black is 0
     padding: int = 4,  # pixels of black on each side, as random crops have them in training
 ) -> Tensor:  # [B, 10, C, H, W]
     """The four corners and the centre of the padded image, and the same of its mirror image.
 
-    >>> ten_crops(torch.zeros(2, 3, 32, 32), torch.zeros(3)).shape
+    >>> ten_crops(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10, 3, 32, 32])
     """
-    height, width = images.shape[-2:]
-    black = black[:, None, None]
-    padded = functional.pad(images - black, (padding,) * 4) + black
+    height, width = pixels.shape[-2:]
+    padded = functional.pad(pixels, (padding,) * 4)
     corners = [(0, 0), (0, 2 * padding), (2 * padding, 0), (2 * padding, 2 * padding), (padding, padding)]
     crops = torch.stack([padded[..., y : y + height, x : x + width] for y, x in corners], dim=1)
     return torch.cat([crops, crops.flip(-1)], dim=1)

@@ -11,8 +11,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from episodes.errors import UserError
 from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.classification.trained_runs import result_of, trained_on
+from fewshot_sla.inference import inference_title
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import INFERENCE_NAMES
 from fewshot_sla.runs.folder import RunFolder
 
 _APART = 0.12  # how far lines are moved aside, as a share of the least distance between two n
@@ -60,7 +60,7 @@ def gain_title(baseline: Sequence[RunFolder], split: str, inference: str = "") -
     """What the gain is over, and on which images."""
     results = [result_of(folder, split, inference) for folder in baseline]
     datasets = ", ".join(dict.fromkeys(f"{result.dataset}/{result.split}" for result in results))
-    name = INFERENCE_NAMES.get(results[0].inference, results[0].inference)
+    name = inference_title(results[0].inference)
     return f"gain over the baseline, {name}\n{_cut(datasets)}"
 
 
@@ -80,7 +80,7 @@ def draw_gains(path: Path, found: Sequence[Gains], title: str) -> None:
                 axes.plot([place] * len(points), points, "o", color=color, alpha=0.35, markersize=4)
             means = [float(points.mean()) for points in values]
             spreads = [float(points.std(ddof=1)) if len(points) > 1 else 0.0 for points in values]
-            name = INFERENCE_NAMES.get(line.inference, line.inference)
+            name = inference_title(line.inference)
             axes.errorbar(places, means, spreads, color=color, marker="s", markersize=5, capsize=3, label=name)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_xscale("log")

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes.errors import UserError
+from episodes.targets import Targets
 from fewshot_sla.classification.reweighting import NoReweighting, Reweighting, check_counts, needed
 
 
@@ -63,7 +64,11 @@ def at_least_float32(
 class LabelLoss(ABC):
     """Mean cross-entropy of adjusted logits; the mean may be weighted by label.
 
-    With weights the mean is ``sum_r weight[labels[r]] * loss_r / sum_r weight[labels[r]]``.
+    With weights w the mean is ``sum_r w[y_r] * loss(r, y_r) / sum_r w[y_r]``. A row whose target is a mixture counts
+    as two, one with each label, whose weights are multiplied by the labels' shares; logits are adjusted for each::
+
+        sum_r [share_r * w[a_r] * loss(r, a_r) + (1 - share_r) * w[b_r] * loss(r, b_r)]
+        / sum_r [share_r * w[a_r] + (1 - share_r) * w[b_r]]
 
     A loss of one's own derives from this class and gives :meth:`adjust`.
 
@@ -78,13 +83,13 @@ class LabelLoss(ABC):
     needs_normalized_layer: ClassVar[bool] = False
     needs_counts: ClassVar[bool] = False
 
-    def __init__(self, reweighting: Reweighting = NoReweighting()) -> None:  # noqa: B008 - it has no state to share
+    def __init__(self, reweighting: Reweighting = NoReweighting()) -> None:
         self.reweighting = reweighting
 
     def __call__(
         self,
         logits: Tensor,  # [R, W] float, as the layer gives them
-        labels: Tensor,  # [R] int64, 0..W-1
+        targets: Targets,  # [R], 0..W-1
         counts: Tensor | None = None,  # [W] float or integer: training images of each label, all positive
         done: float = 0.0,  # share of the training that is behind us, 0 up to 1
     ) -> Tensor:  # scalar, float32 or float64
@@ -93,9 +98,21 @@ class LabelLoss(ABC):
         Raises:
             UserError: if there are no counts though the loss or the re-weighting needs them.
         """
+        scaled = self.scaled(logits)
         weights = self.reweighting.weights(counts, done)
-        adjusted = self.adjust(self.scaled(logits), labels, counts)
-        return functional.cross_entropy(adjusted, labels, weight=None if weights is None else weights.to(adjusted))
+        weights = None if weights is None else weights.to(scaled)
+        if not targets.is_mixed:
+            adjusted = self.adjust(scaled, targets.labels, counts)
+            return functional.cross_entropy(adjusted, targets.labels, weight=weights)
+
+        def row_losses(labels: Tensor) -> Tensor:  # [R], weighted
+            adjusted = self.adjust(scaled, labels, counts)
+            return functional.cross_entropy(adjusted, labels, weight=weights, reduction="none")
+
+        def row_weights(labels: Tensor) -> Tensor:  # [R]
+            return scaled.new_ones(len(labels)) if weights is None else weights[labels]
+
+        return targets.mean_of(row_losses).sum() / targets.mean_of(row_weights).sum()
 
     @abstractmethod
     def adjust(
@@ -166,7 +183,7 @@ class LogitAdjustment(LabelLoss):
 
     needs_counts = True
 
-    def __init__(self, tau: float = 1.0, reweighting: Reweighting = NoReweighting()) -> None:  # noqa: B008 - no state
+    def __init__(self, tau: float = 1.0, reweighting: Reweighting = NoReweighting()) -> None:
         super().__init__(reweighting)
         if not 0 <= tau < math.inf:
             raise UserError(f"LogitAdjustment tau must be at least 0 and finite, got {tau}")
@@ -201,7 +218,7 @@ class LDAM(LabelLoss):
         self,
         max_margin: float = 0.5,
         scale: float = 30.0,
-        reweighting: Reweighting = NoReweighting(),  # noqa: B008 - it has no state to share
+        reweighting: Reweighting = NoReweighting(),
     ) -> None:
         super().__init__(reweighting)
         for name, value in (("max_margin", max_margin), ("scale", scale)):

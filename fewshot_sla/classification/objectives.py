@@ -6,19 +6,22 @@ A classifier maps the views [B, M, C, H, W] of a batch to the logits [B, M, W] o
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 from torch import Tensor
 from torch.nn import functional
 
 from episodes.errors import UserError
+from episodes.labelling import Labelling, identity_labelling, joint_labelling, repeated_labelling
 from episodes.labels import flatten_pairs
+from episodes.targets import Targets
 from episodes.transformations import Identity, Transformations
-from fewshot_sla.classification import views
 from fewshot_sla.classification.label_losses import CrossEntropy, LabelLoss
+from fewshot_sla.classification.views import distillation_loss, view_labels
+from fewshot_sla.inference import CLASS_AGGREGATED, CLASS_SINGLE, JOINT_AGGREGATED, JOINT_SINGLE, Inference
+from fewshot_sla.inference.accuracy import accuracy
 
-Inference = Callable[[Mapping[str, Tensor], int], Tensor]  # ({output: [B, M, W], scaled}, M) -> [B, N]
 Reduction = Literal["mean", "sum"]
 
 
@@ -32,29 +35,32 @@ class Standing(NamedTuple):
 class ClassificationObjective(ABC):
     """What a classifier is trained on, and how it predicts.
 
-    An objective of one's own derives from this class, sets the class attributes and gives :meth:`outputs`,
-    :meth:`loss` and :meth:`accuracy`.
+    An objective of one's own derives from this class, sets the class attributes and gives :meth:`outputs` and
+    :meth:`loss`.
 
     Attributes:
+        labelling: how the views of a training batch are labelled.
         inferences: ways to predict from scaled logits, by name; :meth:`predict` scales and calls them.
         primary: name of the inference that the best checkpoint is chosen by.
 
     Args:
         transformations: the M known transformations.
-        label_loss: loss of the class layer, or of the joint one.
-        reduction: "mean" or "sum" of the losses of the M transformations.
+        label_loss: loss of the class layer, or of the joint one, in which every view of an image counts as one training
+            image of its joint label.
+        reduction: "mean" or "sum" of the losses of the M transformations; the paper writes the mean.
 
     Raises:
         UserError: if the reduction is neither.
     """
 
+    labelling: ClassVar[Labelling]
     inferences: ClassVar[Mapping[str, Inference]]
     primary: ClassVar[str] = "single"
 
     def __init__(
         self,
         transformations: Transformations,
-        label_loss: LabelLoss = CrossEntropy(),  # noqa: B008 - it has no state to share
+        label_loss: LabelLoss = CrossEntropy(),
         reduction: Reduction = "mean",
     ) -> None:
         if reduction not in get_args(Reduction):
@@ -71,18 +77,18 @@ class ClassificationObjective(ABC):
     def loss(
         self,
         logits: Mapping[str, Tensor],  # {output: [B, M, W] float}
-        labels: Tensor,  # [B] int64, 0..N-1
+        targets: Targets,  # [B], 0..N-1
         standing: Standing,
     ) -> Tensor:  # scalar, float32 or float64
         """What is minimised: the mean over the images of the batch."""
 
-    @abstractmethod
     def accuracy(
         self,
         logits: Mapping[str, Tensor],  # {output: [B, M, W] float}
-        labels: Tensor,  # [B] int64, 0..N-1
+        targets: Targets,  # [B], 0..N-1
     ) -> Tensor:  # scalar float32
         """Share of right answers over all views, among the labels that are trained on."""
+        return accuracy(*self.labelled(logits, targets, self.labelling))
 
     def predict(
         self,
@@ -99,7 +105,9 @@ class ClassificationObjective(ABC):
                 f"a model trained with {type(self).__name__} has no inference {inference!r}: "
                 f"choose from {', '.join(self.inferences)}"
             )
-        return self.inferences[inference](self.scaled(logits), self.transformations.m)
+        chosen = self.inferences[inference]
+        rows = chosen.labelling.rows(self.scaled(logits)[chosen.labelling.output], 0)
+        return chosen.predict(rows, self.transformations.m)
 
     def scaled(
         self,
@@ -114,6 +122,28 @@ class ClassificationObjective(ABC):
     ) -> None:
         """Raise UserError if the label loss cannot work with these counts; called once, before training starts."""
         self.label_loss.check(class_counts)
+
+    def labelled(
+        self,
+        logits: Mapping[str, Tensor],  # {output: [B, M, W] float}
+        targets: Targets,  # [B], 0..N-1
+        labelling: Labelling,
+    ) -> tuple[Tensor, Targets]:  # [B*V, W], [B*V]
+        """The views that a labelling keeps as rows: their logits, by the output that it asks for, and their targets."""
+        return labelling.rows(logits[labelling.output], 0), labelling.targets(targets, self.transformations.m)
+
+    def labelled_loss(
+        self,
+        logits: Mapping[str, Tensor],  # {output: [B, M, W] float}
+        targets: Targets,  # [B], 0..N-1
+        standing: Standing,
+        labelling: Labelling,
+    ) -> Tensor:  # scalar, float32 or float64
+        """The label loss of the views as a labelling calls them: the mean over images and views."""
+        counts = standing.class_counts
+        if counts is not None:
+            counts = labelling.per_label(counts, self.transformations.m)
+        return self.label_loss(*self.labelled(logits, targets, labelling), counts, standing.done)
 
     def over_views(
         self,
@@ -131,27 +161,18 @@ class DA(ClassificationObjective):
         1/M * sum_j loss(class(t_j(x)), y)
 
     Lee et al., ICML 2020, eq. 2. Its aggregated inference is test-time augmentation: the mean logits over the views.
-
-    Args:
-        transformations: the M known transformations.
-        label_loss: loss of the class layer.
-        reduction: "mean" or "sum" of the losses of the M transformations; the paper writes the mean.
     """
 
-    inferences: ClassVar = {"single": views.class_single, "aggregated": views.class_aggregated}
+    labelling: ClassVar[Labelling] = repeated_labelling
+    inferences: ClassVar = {"single": CLASS_SINGLE, "aggregated": CLASS_AGGREGATED}
 
     def outputs(self, classes: int) -> dict[str, int]:
         """One logit a class."""
         return {"class": classes}
 
-    def loss(self, logits: Mapping[str, Tensor], labels: Tensor, standing: Standing) -> Tensor:
+    def loss(self, logits: Mapping[str, Tensor], targets: Targets, standing: Standing) -> Tensor:
         """Eq. 2."""
-        rows, targets = flatten_pairs(logits["class"], 0), views.class_labels(labels, self.transformations.m).flatten()
-        return self.over_views(self.label_loss(rows, targets, standing.class_counts, standing.done))
-
-    def accuracy(self, logits: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        """Among the classes."""
-        return views.share_of_right_answers(logits["class"], views.class_labels(labels, self.transformations.m))
+        return self.over_views(self.labelled_loss(logits, targets, standing, self.labelling))
 
 
 class Baseline(DA):
@@ -161,9 +182,10 @@ class Baseline(DA):
         label_loss: loss of the class layer.
     """
 
-    inferences: ClassVar = {"single": views.class_single}
+    labelling: ClassVar[Labelling] = identity_labelling
+    inferences: ClassVar = {"single": CLASS_SINGLE}
 
-    def __init__(self, label_loss: LabelLoss = CrossEntropy()) -> None:  # noqa: B008 - it has no state to share
+    def __init__(self, label_loss: LabelLoss = CrossEntropy()) -> None:
         super().__init__(Identity(), label_loss)
 
 
@@ -176,23 +198,18 @@ class MT(DA):
 
     Lee et al., ICML 2020, eq. 1. Transformations are balanced whatever the classes are, so their loss is always plain
     cross-entropy.
-
-    Args:
-        transformations: the M known transformations.
-        label_loss: loss of the class layer.
-        reduction: "mean" or "sum" of the losses of the M transformations; the paper writes the mean.
     """
 
     def outputs(self, classes: int) -> dict[str, int]:
         """One logit a class, one a transformation."""
         return {"class": classes, "transformation": self.transformations.m}
 
-    def loss(self, logits: Mapping[str, Tensor], labels: Tensor, standing: Standing) -> Tensor:
-        """Eq. 1."""
+    def loss(self, logits: Mapping[str, Tensor], targets: Targets, standing: Standing) -> Tensor:
+        """Eq. 1; both images of a mixture have the same transformation, so its second label is no mixture."""
         # Scaled: where the label loss wants cosines, the cosines of this layer too are no logits by themselves.
         rows = flatten_pairs(self.label_loss.scaled(logits["transformation"]), 0)
-        targets = views.view_labels(labels, self.transformations.m).flatten()
-        return super().loss(logits, labels, standing) + self.over_views(functional.cross_entropy(rows, targets))
+        views = view_labels(targets.labels, self.transformations.m).flatten()
+        return super().loss(logits, targets, standing) + self.over_views(functional.cross_entropy(rows, views))
 
 
 class SLA(ClassificationObjective):
@@ -203,30 +220,19 @@ class SLA(ClassificationObjective):
         1/M * sum_j loss(joint(t_j(x)), (y, j))
 
     Lee et al., ICML 2020, eq. 3. Its inferences are SLA+SI (single) and SLA+AG (aggregated, eq. 4).
-
-    Args:
-        transformations: the M known transformations.
-        label_loss: loss of the joint layer; every view of an image counts as one training image of its joint label.
-        reduction: "mean" or "sum" of the losses of the M transformations; the paper writes the mean.
     """
 
-    inferences: ClassVar = {"single": views.joint_single, "aggregated": views.joint_aggregated}
+    labelling: ClassVar[Labelling] = joint_labelling
+    inferences: ClassVar = {"single": JOINT_SINGLE, "aggregated": JOINT_AGGREGATED}
     primary = "aggregated"
 
     def outputs(self, classes: int) -> dict[str, int]:
         """One logit a joint label."""
         return {"joint": classes * self.transformations.m}
 
-    def loss(self, logits: Mapping[str, Tensor], labels: Tensor, standing: Standing) -> Tensor:
+    def loss(self, logits: Mapping[str, Tensor], targets: Targets, standing: Standing) -> Tensor:
         """Eq. 3."""
-        m, counts = self.transformations.m, standing.class_counts
-        rows, targets = flatten_pairs(logits["joint"], 0), views.joint_labels(labels, m).flatten()
-        counts = None if counts is None else views.joint_counts(counts, m)
-        return self.over_views(self.label_loss(rows, targets, counts, standing.done))
-
-    def accuracy(self, logits: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        """Among the joint labels."""
-        return views.share_of_right_answers(logits["joint"], views.joint_labels(labels, self.transformations.m))
+        return self.over_views(self.labelled_loss(logits, targets, standing, self.labelling))
 
 
 class SLASD(SLA):
@@ -237,7 +243,8 @@ class SLASD(SLA):
         SLA loss + T^2 * KL(P_aggregated || P_class(x)) + beta * loss(class(x), y)
 
     Lee et al., ICML 2020, eq. 5, where T is 1. P_aggregated is a constant: the class layer follows it, not the reverse.
-    Its inferences are SLA+SD (distilled, one view), SLA+SI (single) and SLA+AG (aggregated).
+    Its inferences are SLA+SD (distilled, one view), SLA+SI (single) and SLA+AG (aggregated). A mixture is one image
+    like any other: teacher and student see the same one.
 
     Args:
         transformations: the M known transformations.
@@ -250,13 +257,13 @@ class SLASD(SLA):
         UserError: if beta is neither 0 nor 1, or the temperature not positive and finite.
     """
 
-    inferences: ClassVar = {"distilled": views.class_single, **SLA.inferences}
+    inferences: ClassVar = {"distilled": CLASS_SINGLE, **SLA.inferences}
     primary = "distilled"
 
     def __init__(
         self,
         transformations: Transformations,
-        label_loss: LabelLoss = CrossEntropy(),  # noqa: B008 - it has no state to share
+        label_loss: LabelLoss = CrossEntropy(),
         reduction: Reduction = "mean",
         beta: Literal[0, 1] = 1,
         temperature: float = 1.0,
@@ -273,10 +280,10 @@ class SLASD(SLA):
         """One logit a joint label, one a class."""
         return {**super().outputs(classes), "class": classes}
 
-    def loss(self, logits: Mapping[str, Tensor], labels: Tensor, standing: Standing) -> Tensor:
+    def loss(self, logits: Mapping[str, Tensor], targets: Targets, standing: Standing) -> Tensor:
         """Eq. 5."""
         student, teacher = self.predict(logits, "distilled"), self.predict(logits, "aggregated")
-        loss = super().loss(logits, labels, standing) + views.distillation_loss(student, teacher, self.temperature)
+        loss = super().loss(logits, targets, standing) + distillation_loss(student, teacher, self.temperature)
         if self.beta:
-            loss = loss + self.label_loss(logits["class"][:, 0], labels, standing.class_counts, standing.done)
+            loss = loss + self.labelled_loss(logits, targets, standing, identity_labelling)
         return loss

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from episodes.batches.source import ImageBatch
+from episodes.batches.batch import ImageBatch
+from episodes.images.normalization import Normalization
 from episodes.progress import OnProgress
+from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import Crops, as_is
 from fewshot_sla.classification.objectives import ClassificationObjective
@@ -37,6 +39,7 @@ def predict_classes(
     classifier: Classifier,
     objective: ClassificationObjective,
     batches: Iterable[ImageBatch],
+    normalization: Normalization,
     *,
     crops: Crops = as_is,
     autocast: Autocast = nullcontext,
@@ -48,16 +51,17 @@ def predict_classes(
     Args:
         classifier: on the device of the batches.
         objective: says how to infer, and with which transformations.
-        batches: normalised images with their labels.
-        crops: images [B, C, H, W] -> [B, K, C, H, W].
+        batches: images with their labels.
+        normalization: of the images that the classifier was trained on, on the device of the batches.
+        crops: pixels [B, C, H, W] -> [B, K, C, H, W].
         autocast: context in which the classifier runs (mixed precision), made anew for each pass.
     """
     labels: list[Tensor] = []
     found: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
     with evaluation_mode(classifier), torch.no_grad():
         for batch in batches:
-            cropped = crops(batch.images)  # [B, K, C, H, W]
-            views = objective.transformations(cropped.flatten(0, 1))  # [B*K, M, C, H, W]
+            cropped = crops(batch.pixels)  # [B, K, C, H, W]
+            views = normalized_views(cropped.flatten(0, 1), objective.transformations, normalization)  # [B*K, M, ...]
             with autocast():
                 logits = classifier(views)
             for name in found:

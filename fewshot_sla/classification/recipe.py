@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from episodes.datasets.base import DataSource
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation
+from episodes.images.augmentation import Augmentation
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.runs.loggers import Logger
@@ -41,7 +41,7 @@ class Classification:
     data: DataSource
     backbone: Backbone
     objective: ClassificationObjective
-    augmentation: ImageAugmentation
+    augmentation: Augmentation
     optimizer: Callable[[Iterable], Optimizer]
     schedule: Schedule
     loop: LoopSettings

@@ -40,8 +40,8 @@ def report_training(
         save_details(folder, ClassificationResult, details, run.step)
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
-    batches = images.batches(1, 0, run.normalization).in_order(batch_size=images_per_pass(objective))
-    found = predict_classes(run.model, objective, batches, autocast=training.fabric.autocast)
+    batches = images.batches(1, 0).in_order(batch_size=images_per_pass(objective))
+    found = predict_classes(run.model, objective, batches, run.normalization, autocast=training.fabric.autocast)
     counts = run.state["class_counts"]
     results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step)
     save_results(folder, results, prediction_tables(results, found, images.class_names), images, details)

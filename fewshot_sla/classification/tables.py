@@ -6,7 +6,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fewshot_sla.classification.results import ClassificationResult
-from fewshot_sla.reporting.tables import INFERENCE_NAMES, plus_minus
+from fewshot_sla.inference import inference_title
+from fewshot_sla.reporting.tables import plus_minus
 
 
 def class_results_table(results: Sequence[ClassificationResult], title: str) -> Table:
@@ -20,6 +21,6 @@ def class_results_table(results: Sequence[ClassificationResult], title: str) -> 
     for result in results:
         crops = f", {result.crops} crops" if result.crops > 1 else ""
         shown = [f"{100 * result.groups[name]:.2f}" if name in result.groups else "" for name in groups]
-        name = INFERENCE_NAMES.get(result.inference, result.inference)
+        name = inference_title(result.inference)
         table.add_row(escape(name) + crops, plus_minus(result.accuracy, result.ci95), *shown)
     return table

@@ -6,10 +6,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from episodes.batches.source import Batches, ImageBatch
+from episodes.batches.batch import ImageBatch
+from episodes.batches.source import Batches
 from episodes.datasets.base import DataSource, check_transformations, open_split
 from episodes.errors import UserError
 from episodes.images.base import Images
+from episodes.images.normalization import Normalization
+from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
 from fewshot_sla.classification.predictions import images_per_pass, predict_classes
@@ -61,7 +64,7 @@ class ClassificationTask(TrainingTask):
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
         self._check_counts()
-        source = self.train.batches(1, recipe.seed, self.normalization)
+        source = self.train.batches(1, recipe.seed)
         few = torch.arange(min(2, len(self.train)))
         with evaluation_mode(self.model):
             batch = next(source.in_order(few, batch_size=len(few)))
@@ -95,14 +98,12 @@ class ClassificationTask(TrainingTask):
         per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
         self.passes = recipe.batch_size // (per_pass * fabric.world_size)
         self.train = self.train.on(device, hardware.placement)
-        self.batches = self.train.batches(
-            per_pass, recipe.seed, self.normalization, recipe.augmentation, stride=fabric.world_size
-        )
+        self.batches = self.train.batches(per_pass, recipe.seed, recipe.augmentation, stride=fabric.world_size)
         self._opened = [self.batches]
         if self.validation is not None:
             self.validation = self.validation.on(device, hardware.placement)
             # Validation images are gathered in order: batch size and seed have no say.
-            self.validation_batches = self.validation.batches(1, 0, self.normalization)
+            self.validation_batches = self.validation.batches(1, 0)
             self._opened.append(self.validation_batches)
 
     def close(self) -> None:
@@ -117,16 +118,15 @@ class ClassificationTask(TrainingTask):
 
     def _loss(self, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
         objective = self.recipe.objective
-        logits = model(objective.transformations(batch.images))
-        loss = objective.loss(logits, batch.labels, standing)
-        return Outcome(loss, objective.accuracy(logits, batch.labels).detach())
+        logits = model(normalized_views(batch.pixels, objective.transformations, self.normalization))
+        return Outcome(objective.loss(logits, batch.targets, standing), objective.accuracy(logits, batch.targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy on the validation images by every inference of the objective."""
         if self.validation is None:
             return {}
         assert isinstance(model, Classifier)
-        return accuracies(self.fabric, model, self.recipe.objective, self.validation_batches)
+        return accuracies(self.fabric, model, self.recipe.objective, self.validation_batches, self.normalization)
 
     def identity(self) -> dict[str, Any]:
         """The classes, in the order of the outputs, how many training images each has, and the primary inference."""
@@ -143,12 +143,16 @@ class ClassificationTask(TrainingTask):
 
 
 def accuracies(
-    fabric: Fabric, classifier: Classifier, objective: ClassificationObjective, source: Batches
+    fabric: Fabric,
+    classifier: Classifier,
+    objective: ClassificationObjective,
+    source: Batches,
+    normalization: Normalization,
 ) -> dict[str, float]:
     """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
     batches = source.in_order(numbers, images_per_pass(objective))
-    found = predict_classes(classifier, objective, batches, autocast=fabric.autocast)
+    found = predict_classes(classifier, objective, batches, normalization, autocast=fabric.autocast)
     right = torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:
         right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()

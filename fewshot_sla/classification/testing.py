@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
 
 from episodes.datasets.base import DataSource, open_split
@@ -140,16 +139,16 @@ def evaluate_run(
             f"it has {', '.join(objective.inferences)}"
         )
     hardware.prepare(run.to(fabric.device).model)
-    source = images.on(fabric.device, hardware.placement).batches(1, 0, run.normalization)
+    source = images.on(fabric.device, hardware.placement).batches(1, 0)
     crops = TEN if padding else 1
-    black = run.normalization(torch.zeros(images.image_shape[0], 1, 1, device=fabric.device)).flatten()
     with show_progress(f"testing {run.folder.path.name}") as on_progress:
         batches = source.in_order(batch_size=images_per_pass(objective, crops))
         found = predict_classes(
             run.model,
             objective,
             counted(batches, len(images), on_progress),
-            crops=partial(ten_crops, black=black, padding=padding) if padding else as_is,
+            run.normalization,
+            crops=partial(ten_crops, padding=padding) if padding else as_is,
             autocast=fabric.autocast,
         )
     found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})

@@ -25,7 +25,7 @@ def embed_views(
     features = []
     with torch.no_grad():
         for chunk in numbers.split(images_per_pass):
-            views = transformations(source.normalized(chunk))  # [n, M, C, H, W]
+            views = source.image_views(chunk, transformations)  # [n, M, C, H, W]
             with autocast():
                 features.append(learner.items(views))
             on_progress("images", sum(map(len, features)), len(numbers))

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch
+from episodes.labelling import Labelling
 from episodes.progress import OnProgress, no_progress
 from episodes.sampler import EpisodeIndices
 from episodes.source import EpisodeSource
 from episodes.transformations import Transformations
-from episodes.views import Labelling, add_views
 from fewshot_sla.meta.features import embed_views
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
@@ -73,7 +73,7 @@ def evaluate(
         for views in batches:
             logits = {labelling: _logits(learner, labelling(views), autocast) for labelling in _labellings(objective)}
             for name, inference in objective.inferences.items():
-                prediction = inference.read_out(logits[inference.labelling], objective.transformations.m)
+                prediction = inference.predict(logits[inference.labelling], objective.transformations.m)
                 outcomes[name].append(correct_by_class(prediction, views.query_labels).cpu())
             done += len(views.support)
             on_progress("episodes", done, len(numbers))
@@ -92,10 +92,11 @@ def predict_episode(
 ) -> tuple[EpisodeIndices, Tensor]:  # the episode, and the labels [N*Q] predicted for its queries
     """One episode with its predictions by the objective's primary inference."""
     inference = objective.inferences[objective.primary]
-    indices = source.sampler[number]
+    views = source.views([number], objective.transformations)
     with evaluation_mode(learner), autocast():
-        logits = learner(inference.labelling(add_views(source.gather(indices), objective.transformations))).detach()
-    return indices, inference.read_out(logits, objective.transformations.m)[0].argmax(dim=-1).cpu()
+        logits = learner(inference.labelling(views)).detach()
+    prediction = inference.predict(logits, objective.transformations.m)
+    return source.sampler[number], prediction[0].argmax(dim=-1).cpu()
 
 
 def correct_by_class(
@@ -152,7 +153,7 @@ def _image_views(
     views_bytes = 4 * rows * transformations.m * math.prod(source.images.image_shape)
     per_pass = _share(_EPISODE_BUDGET // 16, views_bytes, len(indices.support))  # activations outweigh images
     for part in _parts(indices, per_pass):
-        yield add_views(source.gather(part), transformations)
+        yield source.gather(part, partial(source.image_views, transformations=transformations))
 
 
 def _rows(features: Tensor, numbers: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from episodes.datasets.base import DataSource
 from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
-from episodes.images.augmentation import ImageAugmentation
+from episodes.images.augmentation import Augmentation
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.runs.loggers import Logger
@@ -48,7 +48,7 @@ class MetaTraining:
     learner: MetaLearner
     objective: EpisodeObjective
     train: EpisodeSpec
-    augmentation: ImageAugmentation
+    augmentation: Augmentation
     validation: EpisodeSpec
     optimizer: Callable[[Iterable], Optimizer]
     schedule: Schedule

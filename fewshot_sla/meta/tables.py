@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from fewshot_sla.inference import inference_title
 from fewshot_sla.meta.results import EpisodeResult
-from fewshot_sla.reporting.tables import INFERENCE_NAMES, plus_minus
+from fewshot_sla.reporting.tables import plus_minus
 
 
 def results_table(results: Sequence[EpisodeResult], title: str) -> Table:
@@ -16,7 +17,7 @@ def results_table(results: Sequence[EpisodeResult], title: str) -> Table:
     for heading in ("split", "way", "shot", "episodes"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for inference in inferences:
-        table.add_column(f"{INFERENCE_NAMES.get(inference, inference)}, % ± 95 %", justify="right")
+        table.add_column(f"{inference_title(inference)}, % ± 95 %", justify="right")
     by_protocol: dict[tuple, dict[str, EpisodeResult]] = {}
     for result in results:
         by_protocol.setdefault(result.protocol, {})[result.inference] = result

@@ -64,7 +64,7 @@ class MetaTask(TrainingTask):
         check_transformations(recipe.data, recipe.objective.transformations)
         recipe.objective.transformations.check(*self.train.image_shape)
         with evaluation_mode(self.model):
-            episodes = recipe.objective.expand(self.episodes.batch([0]))
+            episodes = recipe.objective.episodes(self.episodes, [0])
             logits = self.model(episodes)
         _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
         check_optimizer(recipe, self.model)
@@ -93,17 +93,16 @@ class MetaTask(TrainingTask):
         recipe = self.recipe
         if recipe.start == "calibrated":
             with seeded(recipe.seed, 1, device=self.fabric.device):  # for what the augmentation draws
-                episodes = recipe.objective.expand(self.episodes.batch(range(CALIBRATION_EPISODES)))
+                episodes = recipe.objective.episodes(self.episodes, range(CALIBRATION_EPISODES))
             self.model.calibrate(episodes)
 
     def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
         """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
         recipe, objective = self.recipe, self.recipe.objective
         first = clock.step * recipe.episodes_per_step + number * recipe.episodes_per_forward
-        episodes = objective.expand(self.episodes.batch(range(first, first + recipe.episodes_per_forward)))
-        logits = model(episodes)
-        right = logits.detach().argmax(dim=-1) == episodes.query_labels
-        return Outcome(objective.loss(logits, episodes.query_labels), right.float().mean())
+        episodes = objective.episodes(self.episodes, range(first, first + recipe.episodes_per_forward))
+        logits, targets = model(episodes), episodes.query_targets
+        return Outcome(objective.loss(logits, targets), objective.accuracy(logits, targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean accuracy on the validation episodes by every inference of the objective."""

@@ -15,7 +15,7 @@ from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from episodes.labels import flatten_pairs, joint_label
 from episodes.transformations import Transformations
-from fewshot_sla.inference.aggregation import aggregated_inference, as_they_are, mean_over_views, single_inference
+from fewshot_sla.inference import CLASS_AGGREGATED, JOINT_AGGREGATED, JOINT_SINGLE
 
 METHODS = ("baseline", "DA", "DA, all views", "MT", "SLA+SI", "SLA+AG")  # how a digit is told
 TRANSFORMATION = "MT, turn"  # how well MT's other layer tells the transformation of a view
@@ -113,12 +113,12 @@ def accuracies(
     m = transformations.m
     rows, views = images.flatten(1), _rows(transformations(images), m)
     predictions = {
-        "baseline": as_they_are(models.baseline.logits(rows), 1),
+        "baseline": models.baseline.logits(rows),
         "DA": models.label.logits(rows),
-        "DA, all views": mean_over_views(models.label.logits(views), m),
+        "DA, all views": CLASS_AGGREGATED.predict(models.label.logits(views), m),
         "MT": models.label.logits(rows),
-        "SLA+SI": single_inference(models.joint.logits(views), m),
-        "SLA+AG": aggregated_inference(models.joint.logits(views), m),
+        "SLA+SI": JOINT_SINGLE.predict(models.joint.logits(views), m),
+        "SLA+AG": JOINT_AGGREGATED.predict(models.joint.logits(views), m),
     }
     right = {name: _share(logits, labels) for name, logits in predictions.items()}
     right[TRANSFORMATION] = _share(models.transformation.logits(views), torch.arange(m).repeat(len(images)))

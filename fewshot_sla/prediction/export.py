@@ -38,7 +38,7 @@ class _FromBytes(nn.Module):
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:  # [B, C, H, W] uint8 -> [B, D] float32
-        return self.backbone(self.normalization.of_bytes(images))
+        return self.backbone(self.normalization(images))
 
 
 def export_backbone(path: str | Path, model: PredictionModel) -> None:

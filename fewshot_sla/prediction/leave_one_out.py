@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.progress import OnProgress, no_progress
+from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.prediction.prototypes import by_prototypes, leave_out_of_prototypes
 from fewshot_sla.prediction.scores import score
 
@@ -53,7 +53,7 @@ def leave_one_out(
     counts = torch.bincount(labels, minlength=ways)
     eligible = (counts[labels] > 1).nonzero().flatten().cpu().numpy()
     size, m = items.shape[:2]
-    quick = by_prototypes(learner, inference)
+    quick = by_prototypes(learner)
     cells = m * ways * (ways if quick else size * m)  # of the indicator of rows and labels that a head makes
     most = max(1, min(most, _CELLS // cells))
     rows = eligible

@@ -12,12 +12,14 @@ from episodes.errors import UserError
 from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
+from episodes.views import normalized_views
 from fewshot_sla.cli.describe import forget
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
+from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
-from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Inference, Plain
+from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Plain
 from fewshot_sla.meta.recipe import MetaTraining
 from fewshot_sla.prediction.foreign import ForeignNetwork
 from fewshot_sla.prediction.pictures import Format, Framing
@@ -125,7 +127,7 @@ class PredictionModel:
         parts = []
         with evaluation_mode(self.learner), torch.no_grad():
             for chunk in pictures.split(max(1, views_per_pass // views_of_one)):
-                views = self.transformations(self.normalization.of_bytes(chunk.to(self.device)))  # [n, M, C, H, W]
+                views = normalized_views(chunk.to(self.device), self.transformations, self.normalization)
                 parts.append(self.learner.items(views).float())
                 if not bool(torch.isfinite(parts[-1]).all()):
                     raise UserError(f"{self.name}: the features of a picture are not finite; the weights are no good")

@@ -1,31 +1,20 @@
-"""Leaving one out of a prototypical network: only the mean of one class changes, so nothing else is computed anew."""
-
-from collections.abc import Callable
+"""Leaving one out of a prototypical network: only the means of one class change, so nothing else is computed anew."""
 
 import torch
 from torch import Tensor
 
-from episodes.views import identity_labelling, joint_labelling
+from episodes.labels import unflatten_pairs
 from fewshot_sla.heads.protonet import ProtoNetHead
-from fewshot_sla.inference.aggregation import aggregated_inference, as_they_are, single_inference
+from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
-from fewshot_sla.meta.objectives import Inference
 from fewshot_sla.training.modes import evaluation_mode
 
-# From the conditional logits of the views [n, M, N] to the prediction [n, N], where views do not meet in a class.
-_READ_OUTS: dict[tuple[object, object], Callable[[Tensor], Tensor]] = {
-    (joint_labelling, aggregated_inference): lambda logits: logits.mean(dim=1),
-    (joint_labelling, single_inference): lambda logits: logits[:, 0],
-    (identity_labelling, as_they_are): lambda logits: logits[:, 0],
-}
 
-
-def by_prototypes(learner: MetaLearner, inference: Inference) -> bool:
+def by_prototypes(learner: MetaLearner) -> bool:
     """Whether :func:`leave_out_of_prototypes` gives what the head itself would give."""
     # Not a derived class: it may do anything.
-    is_protonet = isinstance(learner, EmbeddingLearner) and type(learner.head) is ProtoNetHead
-    return is_protonet and tuple(inference) in _READ_OUTS
+    return isinstance(learner, EmbeddingLearner) and type(learner.head) is ProtoNetHead
 
 
 def leave_out_of_prototypes(
@@ -38,19 +27,21 @@ def leave_out_of_prototypes(
 ) -> Tensor:  # [n, N]
     """Logits of each of these rows when it alone is left out of the support.
 
-    With class sums s and counts k, the mean of the class of row x without x is (s - x) / (k - 1). Of the joint labels
-    (y, j) only those with the j of the view are compared, so each view is an episode of N classes of its own.
+    With the sum s and the number k of the rows of a label, and the sum x and the number v of those among them that are
+    views of the image left out, the mean of the label without that image is (s - x) / (k - v). The head is then given
+    one row a label: its mean.
     """
-    counts = torch.bincount(labels, minlength=ways)
-    sums = items.new_zeros(ways, *items.shape[1:]).index_add_(0, labels, items)  # [N, M, D]
-    own = labels[left]
-    means = (sums / counts[:, None, None]).repeat(len(left), 1, 1, 1)  # [n, N, M, D]
-    means[torch.arange(len(left), device=left.device), own] = (sums[own] - items[left]) / (counts[own] - 1)[
-        :, None, None
-    ]
-    support = means.transpose(1, 2).flatten(0, 1)  # [n*M, N, D]
-    query = items[left].flatten(0, 1).unsqueeze(1)  # [n*M, 1, D]
-    classes = torch.arange(ways, device=items.device).expand(len(support), -1)
+    m, labelling = items.shape[1], inference.labelling
+    rows = labelling.rows(items, 0)  # [S*V, D]
+    of_image = labelling.label(labels, m)  # [S, V] int64, 0..W-1
+    total = labelling.ways(ways, m)
+    sums = items.new_zeros(total, *rows.shape[1:]).index_add_(0, of_image.flatten(), rows)  # [W, D]
+    counts = torch.bincount(of_image.flatten(), minlength=total)
+    queries, own = unflatten_pairs(rows, 0, of_image.shape[1])[left], of_image[left]  # [n, V, D], [n, V]
+    n = torch.arange(len(left), device=items.device).unsqueeze(-1)
+    sums = sums.repeat(len(left), 1, 1).index_put_((n, own), -queries, accumulate=True)  # [n, W, D]
+    counts = counts.repeat(len(left), 1).index_put_((n, own), -torch.ones_like(own), accumulate=True)  # [n, W]
+    classes = torch.arange(total, device=items.device).expand(len(left), -1)
     with evaluation_mode(learner), torch.no_grad():
-        logits = learner.head(support, classes, query, ways)  # type: ignore[operator]
-    return _READ_OUTS[inference.labelling, inference.read_out](logits[:, 0].unflatten(0, (len(left), -1))).cpu()
+        logits = learner.head(sums / counts.unsqueeze(-1), classes, queries, total)  # type: ignore[operator]
+    return inference.predict(logits, m)[:, 0].cpu()

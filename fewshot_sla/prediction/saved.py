@@ -99,7 +99,7 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
     """What the file holds; its parts fit together."""
     with seeded(0):  # the weights that are drawn are replaced, and nobody's generator is disturbed
         learner = build(MetaLearner, state["learner"])  # type: ignore[type-abstract]
-        objective = build(EpisodeObjective, state["objective"])  # type: ignore[type-abstract]
+        objective = build(EpisodeObjective, state["objective"])
     load_weights(learner, without_prefix("learner", tensors), path)
     statistics = without_prefix("normalization", tensors)
     channels, height, width = state["image_shape"]

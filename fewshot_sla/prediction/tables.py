@@ -12,9 +12,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from fewshot_sla.inference import inference_title
 from fewshot_sla.prediction.report import PredictionReport, QueryPrediction
 from fewshot_sla.reporting.html import printable
-from fewshot_sla.reporting.tables import INFERENCE_NAMES
 
 MOST_ROWS = 50  # of the table on a terminal
 # What a spreadsheet takes for a formula: such a beginning, and more behind it that is no number.
@@ -29,7 +29,7 @@ MEANING = (
 
 def prediction_table(report: PredictionReport, top_k: int) -> Table:
     """A row a query, at most MOST_ROWS of them."""
-    title = f"{report.model}, {INFERENCE_NAMES.get(report.inference, report.inference)}"
+    title = f"{report.model}, {inference_title(report.inference)}"
     table = Table(title=Text(printable(title)), title_justify="left")
     table.add_column("query", overflow="fold")
     table.add_column("label", overflow="fold")

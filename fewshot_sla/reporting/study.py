@@ -8,8 +8,8 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from fewshot_sla.inference import inference_title
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import INFERENCE_NAMES
 from fewshot_sla.runs.provenance import versions
 from fewshot_sla.runs.records import write_json
 from fewshot_sla.runs.results import Result
@@ -42,8 +42,7 @@ class StudyRow:
     @property
     def name(self) -> str:
         """Recipe, setting and inference."""
-        inference = INFERENCE_NAMES.get(self.inference, self.inference)
-        return ", ".join(part for part in (self.recipe, self.setting, inference) if part)
+        return ", ".join(part for part in (self.recipe, self.setting, inference_title(self.inference)) if part)
 
 
 def study_rows(

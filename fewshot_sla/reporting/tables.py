@@ -1,12 +1,10 @@
-"""What all tables share: how a figure is printed, how an inference is called, where a table goes."""
+"""What all tables share: how a figure is printed, where a table goes."""
 
 import io
 import sys
 
 from rich.console import Console
 from rich.table import Table
-
-INFERENCE_NAMES = {"single": "single (SI)", "aggregated": "aggregated (AG)", "distilled": "distilled (SD)"}
 
 
 def plus_minus(value: float, spread: float) -> str:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from episodes import EpisodeBatch, EpisodeSource, EpisodeSpec, LabelledImages, Normalization, UserError
+from episodes.targets import Targets
 
 
 @pytest.mark.parametrize(
@@ -31,10 +32,10 @@ def test_a_spec_reads_like_a_sentence() -> None:
 
 def test_a_batch_moves_as_a_whole() -> None:
     batch = EpisodeBatch(
-        torch.zeros(1, 2, 4), torch.tensor([[0, 1]]), torch.zeros(1, 2, 4), torch.tensor([[1, 0]]), ways=2
+        torch.zeros(1, 2, 4), torch.tensor([[0, 1]]), torch.zeros(1, 2, 4), Targets(torch.tensor([[1, 0]])), ways=2
     )
     moved = batch.to("meta")
-    assert all(tensor.device.type == "meta" for tensor in moved[:4])
+    assert all(tensor.device.type == "meta" for tensor in (*moved[:3], moved.query_labels))
     assert moved.ways == 2
 
 

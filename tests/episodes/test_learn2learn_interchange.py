@@ -133,9 +133,9 @@ def test_label_augmentation_and_a_training_step() -> None:
     optimizer = torch.optim.Adam(learner.parameters(), lr=0.01)
     losses = []
     for step in range(8):
-        episodes = objective.expand(source.batch(range(2 * step, 2 * step + 2)))
+        episodes = objective.episodes(source, range(2 * step, 2 * step + 2))
         assert (episodes.ways, episodes.support.shape[:2]) == (20, (2, 10 * 4))
-        loss = objective.loss(learner(episodes), episodes.query_labels)
+        loss = objective.loss(learner(episodes), episodes.query_targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -4,8 +4,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from episodes import EpisodeBatch, Identity, Rotation, Transformations, named_transformations
-from episodes.views import add_views, identity_labelling, joint_labelling, repeated_labelling
+from episodes import (
+    ColorPermutation,
+    Composition,
+    EpisodeBatch,
+    Identity,
+    Normalization,
+    Rotation,
+    Subset,
+    Transformations,
+    named_transformations,
+)
+from episodes.labelling import identity_labelling, joint_labelling, repeated_labelling
+from episodes.targets import Targets
+from episodes.views import add_views, normalized_views
+from tests.integration.plugins import Posterisation
 
 N = 3
 
@@ -19,7 +32,13 @@ def episodes_of(item: tuple[int, ...], t: int = 2, rows: int = 6, queries: int =
     def labels(n: int) -> Tensor:  # in no order: nothing may rely on one
         return torch.stack([(torch.arange(n) % N)[torch.randperm(n, generator=generator)] for _ in range(t)])
 
-    return EpisodeBatch(draw(rows), labels(rows), draw(queries), labels(queries), N)
+    return EpisodeBatch(draw(rows), labels(rows), draw(queries), Targets(labels(queries)), N)
+
+
+def assert_same(one: EpisodeBatch, other: EpisodeBatch) -> None:
+    assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+    assert torch.equal(one.query_labels, other.query_labels)
+    assert one.ways == other.ways
 
 
 def slowly(items: Tensor, labels: Tensor, m: int, joint: bool) -> tuple[list, list]:
@@ -76,16 +95,14 @@ def test_features_go_the_same_way_as_images(joint: bool) -> None:
 def test_the_identity_labelling_is_the_episode_as_it_was() -> None:
     batch = episodes_of((3, 8, 8))
     back = identity_labelling(add_views(batch, Rotation()))
-    assert all(torch.equal(a, b) for a, b in zip(back[:4], batch[:4], strict=True))
-    assert back.ways == batch.ways
+    assert_same(back, batch)
 
 
 @pytest.mark.parametrize("labelling", [joint_labelling, repeated_labelling, identity_labelling])
 def test_one_transformation_changes_nothing(labelling) -> None:
     batch = episodes_of((3, 8, 8))
     back = labelling(add_views(batch, Identity()))
-    assert all(torch.equal(a, b) for a, b in zip(back[:4], batch[:4], strict=True))
-    assert back.ways == batch.ways
+    assert_same(back, batch)
 
 
 def test_every_class_of_the_joint_problem_has_k_shots() -> None:
@@ -105,6 +122,54 @@ def test_copies_of_an_image_are_never_split_over_support_and_query(labelling) ->
         support, query = (set(items[t].flatten().tolist()) for items in (augmented.support, augmented.query))
         assert support == set(numbers[t, :6].tolist())
         assert query == set(numbers[t, 6:].tolist())
+
+
+def transformed_bytes(photometric: bool) -> tuple[Tensor, Tensor]:
+    """Normalised views of bytes, and the pixels 0..1 that they were made of."""
+
+    class Negative(Transformations):
+        names = ("identity", "negative")
+
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.stack([images, 1 - images], dim=-4)
+
+    Negative.photometric = photometric
+    pixels = torch.randint(0, 256, (5, 2, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    normalization = Normalization(torch.tensor([0.2, 0.6]), torch.tensor([0.5, 0.1]))
+    floats = pixels.double() / 255
+    views = normalized_views(pixels, Negative(), normalization)
+    torch.testing.assert_close(views, normalized_views(floats.float(), Negative(), normalization), rtol=1e-5, atol=1e-5)
+    return views, floats
+
+
+def test_photometric_views_are_made_of_pixels_and_then_normalised() -> None:
+    views, pixels = transformed_bytes(photometric=True)
+    for channel, (mean, deviation) in enumerate(((0.2, 0.5), (0.6, 0.1))):
+        for j, values in enumerate((pixels, 1 - pixels)):
+            expected = ((values[:, channel] - mean) / deviation).float()
+            torch.testing.assert_close(views[:, j, channel], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_set_that_does_not_say_so_is_given_normalised_images() -> None:
+    views, pixels = transformed_bytes(photometric=False)
+    expected = 1 - (pixels[:, 0] - 0.2) / 0.5
+    torch.testing.assert_close(views[:, 1, 0], expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_what_only_moves_numbers_may_be_normalised_before_or_after() -> None:
+    """Bit for bit, if no channel becomes another."""
+    pixels = torch.randint(0, 256, (5, 2, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    normalization = Normalization(torch.tensor([0.2, 0.6]), torch.tensor([0.5, 0.1]))
+    assert torch.equal(normalized_views(pixels, Rotation(), normalization), normalization(Rotation()(pixels)))
+
+
+def test_a_set_made_of_a_photometric_one_is_photometric() -> None:
+    shades = Posterisation()
+    assert not Composition(Rotation(), ColorPermutation()).photometric
+    assert Composition(Rotation(), shades).photometric
+    assert Composition(shades, Rotation()).photometric
+    assert Subset(shades, ["identity", "2 shades"]).photometric
+    assert not Subset(Rotation(), ["identity"]).photometric
 
 
 def test_a_set_of_ones_own_needs_names_and_forward_only() -> None:

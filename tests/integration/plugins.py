@@ -3,9 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from episodes import Transformations
 from episodes.episode import EpisodeBatch
+from episodes.labelling import joint_labelling
+from fewshot_sla import classification, meta
 from fewshot_sla.backbones import Backbone
 from fewshot_sla.heads import Head
+from fewshot_sla.inference import Inference, conditional_logits
 from fewshot_sla.meta.learners import MetaLearner
 
 
@@ -57,3 +61,31 @@ class NotANumberBackbone(LinearBackbone):
 
     def features(self, images: Tensor) -> Tensor:
         return super().features(images) * float("nan")
+
+
+class Posterisation(Transformations):
+    """Fewer and fewer shades; it computes with the values of pixels."""
+
+    names = ("identity", "8 shades", "2 shades")
+    photometric = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert images.is_floating_point()
+        assert 0 <= images.min() <= images.max() <= 1
+        return torch.stack([images, *((images * (n - 1)).round() / (n - 1) for n in (8, 2))], dim=-4)
+
+
+# An inference of one's own: of the logits given the transformation, the largest over all views.
+LARGEST = Inference(joint_labelling, conditional_logits, lambda by_view: by_view.amax(dim=-2))
+
+
+class EpisodesByTheLargest(meta.SLA):
+    """SLA of episodes with that inference."""
+
+    inferences = {**meta.SLA.inferences, "largest": LARGEST}  # noqa: RUF012
+
+
+class ClassesByTheLargest(classification.SLA):
+    """SLA of a classifier with that inference."""
+
+    inferences = {**classification.SLA.inferences, "largest": LARGEST}  # noqa: RUF012

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from episodes import EpisodeBatch, Rotation, Subset, named_transformations
+from episodes.labelling import joint_labelling, repeated_labelling
 from episodes.labels import flatten_pairs, joint_label, split_joint_label, unflatten_pairs
+from episodes.targets import Targets
 from episodes.transformations import NAMED_SETS
-from episodes.views import add_views, joint_labelling, repeated_labelling
-from fewshot_sla.inference.aggregation import aggregated_inference, conditional_logits, single_inference
+from episodes.views import add_views
+from fewshot_sla.inference import JOINT_AGGREGATED, JOINT_SINGLE, conditional_logits
 
 counts = st.integers(1, 8)
 seeds = st.integers(0, 2**32 - 1)
@@ -101,7 +103,7 @@ def batches(draw: st.DrawFn) -> EpisodeBatch:
         torch.arange(labels.numel()).add(offset).reshape(labels.shape)[..., None, None, None].expand(-1, -1, 3, 2, 2)
         for offset, labels in ((0, support_labels), (1000, query_labels))
     )
-    return EpisodeBatch(support, support_labels, query, query_labels, n)
+    return EpisodeBatch(support, support_labels, query, Targets(query_labels), n)
 
 
 @given(batches(), set_names)
@@ -147,9 +149,9 @@ def test_inference_is_mean_and_first_of_the_conditional_logits(problem: tuple[Te
     n, queries = joint.shape[2] // m, joint.shape[1] // m
     for r, y in itertools.product(range(queries), range(n)):
         conditional = [joint[0, r * m + j, y * m + j].item() for j in range(m)]
-        assert conditional_logits(joint, m)[0, r, y].tolist() == conditional
-        assert single_inference(joint, m)[0, r, y].item() == conditional[0]
-        assert abs(aggregated_inference(joint, m)[0, r, y].item() - sum(conditional) / m) < 1e-12
+        assert conditional_logits(joint, m)[0, r, :, y].tolist() == conditional
+        assert JOINT_SINGLE.predict(joint, m)[0, r, y].item() == conditional[0]
+        assert abs(JOINT_AGGREGATED.predict(joint, m)[0, r, y].item() - sum(conditional) / m) < 1e-12
 
 
 @given(joint_logits(), seeds)
@@ -158,9 +160,9 @@ def test_a_constant_for_each_view_changes_no_decision(problem: tuple[Tensor, int
     joint, m = problem
     constants = torch.from_numpy(np.random.default_rng(seed).integers(-1000, 1000, joint.shape[1])).double()
     shifted = joint + constants[:, None]  # one for each row, that is for each view of each query
-    assert torch.equal(single_inference(shifted, m).argmax(-1), single_inference(joint, m).argmax(-1))
+    assert torch.equal(JOINT_SINGLE.predict(shifted, m).argmax(-1), JOINT_SINGLE.predict(joint, m).argmax(-1))
     # Ties are broken by rounding: where the best two means are equal, either may win.
-    means, after = aggregated_inference(joint, m), aggregated_inference(shifted, m)
+    means, after = JOINT_AGGREGATED.predict(joint, m), JOINT_AGGREGATED.predict(shifted, m)
     chosen = means.gather(-1, after.argmax(-1, keepdim=True))
     torch.testing.assert_close(chosen, means.amax(-1, keepdim=True), rtol=0, atol=1e-9)
 
@@ -172,4 +174,4 @@ def test_the_order_of_the_views_is_a_matter_of_names(problem: tuple[Tensor, int]
     order = torch.randperm(m, generator=torch.Generator().manual_seed(seed))
     pairs = joint.unflatten(1, (-1, m)).unflatten(3, (-1, m))  # [1, R, M, N, M]
     renamed = pairs[:, :, order][..., order].flatten(3).flatten(1, 2)
-    torch.testing.assert_close(aggregated_inference(renamed, m), aggregated_inference(joint, m))
+    torch.testing.assert_close(JOINT_AGGREGATED.predict(renamed, m), JOINT_AGGREGATED.predict(joint, m))

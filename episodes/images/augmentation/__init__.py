@@ -1,6 +1,8 @@
-"""Random changes of training images, one kind a file."""
+"""Random changes of training images and their targets, one kind a file."""
 
-from episodes.images.augmentation.base import ImageAugmentation, NoAugmentation
+from episodes.images.augmentation.base import Augmentation, ImageAugmentation, NoAugmentation
+from episodes.images.augmentation.compose import Compose
 from episodes.images.augmentation.crop_flip_jitter import CropFlipJitter
+from episodes.images.augmentation.mixup import Mixup
 
-__all__ = ["CropFlipJitter", "ImageAugmentation", "NoAugmentation"]
+__all__ = ["Augmentation", "Compose", "CropFlipJitter", "ImageAugmentation", "Mixup", "NoAugmentation"]

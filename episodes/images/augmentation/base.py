@@ -1,27 +1,59 @@
-"""The contract of random image augmentation: each image of a batch its own, all in a few operations on their device.
+"""The contract of random augmentation: a batch of images with their targets, changed in a few operations.
 
-The random numbers come from torch's default generator; the training engine seeds it from (seed, step) for each pass.
+The random numbers come from torch's default generator of the images' device; the training engine seeds it from
+(seed, step) for each pass.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from episodes.targets import Targets
 
-class ImageAugmentation(ABC):
-    """Maps a batch of images to randomly changed ones of the same shape. One's own gives :meth:`__call__`."""
+
+class Augmentation(ABC):
+    """Maps images and targets to randomly changed ones of the same shape.
+
+    One's own gives :meth:`__call__` if images have to do with each other, as where two are mixed; if each is changed by
+    itself, it derives from :class:`ImageAugmentation` instead.
+
+    What an augmentation that is no ImageAugmentation is given are the images of a training batch or, in few-shot
+    training, the queries of one episode: the support has labels that a head must be able to count, so its images are
+    never mixed.
+    """
 
     @abstractmethod
     def __call__(
         self,
-        images: Tensor,  # [B, C, H, W] float, 0..1
+        images: Tensor,  # [B, C, H, W] float, 0..1; B may be 0
+        targets: Targets,  # [B]
+    ) -> tuple[Tensor, Targets]:  # [B, C, H, W] float, 0..1; [B]
+        """Changed images and what they are to be recognised as."""
+
+    def steps(self) -> "Sequence[Augmentation]":
+        """The augmentations that it consists of, in order: itself, unless it is made of several."""
+        return (self,)
+
+
+class ImageAugmentation(Augmentation):
+    """Changes each image in its own random way and leaves the targets. One's own gives :meth:`change`."""
+
+    @abstractmethod
+    def change(
+        self,
+        images: Tensor,  # [B, C, H, W] float, 0..1; B may be 0
     ) -> Tensor:  # [B, C, H, W] float, 0..1
         """Each image changed in its own random way."""
+
+    def __call__(self, images: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+        """Changed images, the same targets."""
+        return self.change(images), targets
 
 
 class NoAugmentation(ImageAugmentation):
     """Leaves the images as they are."""
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def change(self, images: Tensor) -> Tensor:
         """The images themselves."""
         return images

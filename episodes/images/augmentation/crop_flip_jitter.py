@@ -28,7 +28,7 @@ class CropFlipJitter(ImageAugmentation):
             raise UserError(f"padding must be at least 0, flip and jitter 0 to 1, got {padding}, {flip} and {jitter}")
         self.padding, self.flip, self.jitter = padding, flip, jitter
 
-    def __call__(
+    def change(
         self,
         images: Tensor,  # [B, C, H, W] float, 0..1; B may be 0
     ) -> Tensor:  # [B, C, H, W] float, 0..1

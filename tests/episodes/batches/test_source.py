@@ -1,4 +1,4 @@
-"""BatchSource: the images that the sampler names, with their labels, normalised; against indexing by hand."""
+"""BatchSource: the images that the sampler names, with their labels; against indexing by hand."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ DEVICES = [
 
 
 class Darker(ImageAugmentation):
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+    def change(self, images: torch.Tensor) -> torch.Tensor:
         assert images.ndim == 4
         return images / 2
 
@@ -36,44 +36,45 @@ def by_hand(images: LabelledImages, numbers: torch.Tensor, factor: float = 1.0) 
 
 @pytest.mark.parametrize("augmentation", [None, Darker()], ids=["plain", "augmented"])
 def test_batches_are_the_images_that_the_sampler_names(augmentation: ImageAugmentation | None) -> None:
-    images = TinyImages(channels=3).open("train")
+    images = TinyImages(channels=3).load("train")
     source = BatchSource(images, 32, 7, Normalization.of(images), augmentation)
     for number in (3, 0):
         chosen = BatchSampler(len(images), 32, 7)[number]
-        pixels, labels = source.batch(number)
-        assert pixels.dtype == torch.float32
-        assert labels.dtype == torch.int64
-        torch.testing.assert_close(pixels, by_hand(images, chosen, 0.5 if augmentation else 1.0), rtol=1e-5, atol=1e-5)
-        assert torch.equal(labels, images.labels[chosen])
+        batch = source.batch(number)
+        assert batch.pixels.dtype == (torch.float32 if augmentation else torch.uint8)
+        assert batch.labels.dtype == torch.int64
+        assert not batch.targets.is_mixed
+        seen, expected = source.normalization(batch.pixels), by_hand(images, chosen, 0.5 if augmentation else 1.0)
+        torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-5)
+        assert torch.equal(batch.labels, images.labels[chosen])
+    assert source.batches_per_epoch == 80 / 32
 
 
 def test_in_order_is_every_image_once_and_never_augmented() -> None:
-    images = TinyImages(channels=3).open("train")
+    images = TinyImages(channels=3).load("train")
     source = BatchSource(images, 32, 7, Normalization.of(images), Darker())
     batches = list(source.in_order())
     assert [len(batch.labels) for batch in batches] == [32, 32, 16]
-    torch.testing.assert_close(
-        torch.cat([batch.images for batch in batches]), by_hand(images, torch.arange(80)), rtol=1e-5, atol=1e-5
-    )
+    assert torch.equal(torch.cat([batch.pixels for batch in batches]), images.images)
     assert torch.equal(torch.cat([batch.labels for batch in batches]), images.labels)
     some = torch.tensor([5, 79, 5])
     (batch,) = source.in_order(some, batch_size=3)
-    torch.testing.assert_close(batch.images, by_hand(images, some), rtol=1e-5, atol=1e-5)
+    assert torch.equal(batch.pixels, images.images[some])
     assert torch.equal(batch.labels, images.labels[some])
     (empty,) = source.in_order(some[:0])
-    assert empty.images.shape == (0, 3, 16, 16)
+    assert empty.pixels.shape == (0, 3, 16, 16)
     assert empty.labels.shape == (0,)
 
 
 def test_the_default_generator_decides_the_augmentation_and_nothing_else() -> None:
-    images = TinyImages(channels=3).open("train")
+    images = TinyImages(channels=3).load("train")
     source = BatchSource(images, 8, 0, Normalization.of(images), CropFlipJitter(padding=2))
     results = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         results.append(source.batch(2))
-    assert torch.equal(results[0].images, results[1].images)
-    assert not torch.equal(results[0].images, results[2].images)
+    assert torch.equal(results[0].pixels, results[1].pixels)
+    assert not torch.equal(results[0].pixels, results[2].pixels)
     assert torch.equal(results[0].labels, results[2].labels)
 
 
@@ -81,13 +82,13 @@ def test_the_default_generator_decides_the_augmentation_and_nothing_else() -> No
 @pytest.mark.parametrize("resident", [True, False], ids=["on the device", "in memory"])
 def test_batches_are_on_the_target_device(device: str, resident: bool) -> None:
     there = torch.device(device, 0) if device == "cuda" else torch.device(device)
-    images = TinyImages(channels=3).open("train")
+    images = TinyImages(channels=3).load("train")
     moved = replace(images, images=images.images.to(there) if resident else images.images, device=there)
     normalization = Normalization.of(images)
     expected = BatchSource(images, 16, 3, normalization).batch(9)
     batch = BatchSource(moved, 16, 3, Normalization.of(images).to(there)).batch(9)
-    assert batch.images.device == batch.labels.device == there
-    torch.testing.assert_close(batch.images.cpu(), expected.images, rtol=1e-6, atol=1e-6)
+    assert batch.pixels.device == batch.labels.device == there
+    assert torch.equal(batch.pixels.cpu(), expected.pixels)
     assert torch.equal(batch.labels.cpu(), expected.labels)
 
 
@@ -95,3 +96,9 @@ def test_no_images_are_refused_by_name() -> None:
     images = LabelledImages(torch.zeros(0, 1, 4, 4, dtype=torch.uint8), torch.zeros(0).long(), ("a",), "pets/train")
     with pytest.raises(UserError, match=r"^pets/train: there are no images to draw batches from$"):
         BatchSource(images, 4, 0, Normalization(torch.zeros(1), torch.ones(1)))
+
+
+def test_it_may_be_used_as_a_context() -> None:
+    images = TinyImages().load("train")
+    with BatchSource(images, 4, 0, Normalization.of(images)) as source:
+        assert len(source.batch(0).labels) == 4

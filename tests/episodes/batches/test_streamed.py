@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,17 +16,18 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from episodes.batches.streamed import StreamedBatches
+from episodes.batches.batch import ImageBatch
+from episodes.batches.streamed import IMAGENET_DEVIATION, IMAGENET_MEAN, StreamedBatches, files_normalization
 from episodes.datasets.readers.streamed_folders import StreamedFolders
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation
 from episodes.images.files import ImageFiles
-from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
+from episodes.images.normalization import Normalization
 from episodes.images.random_crops import UNITS, random_crop
 from episodes.randomness import derive_seed, random_units
 from tests.episodes.images.photographs import write_photographs
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SIZE = 24
 SEED = 5
 
@@ -43,7 +43,12 @@ def files(root: Path, workers: int = 0, **options: float) -> ImageFiles:
 
 def batches(root: Path, workers: int = 0, stride: int = 1, seed: int = SEED) -> StreamedBatches:
     images = files(root, workers)
-    return StreamedBatches(images, 4, seed, images.normalization(), stride=stride)
+    return StreamedBatches(images, 4, seed, files_normalization(images), stride=stride)
+
+
+def seen(source: StreamedBatches, *found: ImageBatch) -> Tensor:
+    """Pixels as the network sees them."""
+    return torch.cat([source.normalization(batch.pixels) for batch in found])
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +85,13 @@ def children() -> set[int]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_training_images_are_those_of_torchvision(root: Path, workers: int) -> None:
     source = batches(root, workers)
-    with closing(source):
+    with source:
         for number in (0, 1, 2, 3, 4, 60):
             chosen = source.sampler[number].tolist()
             batch = source.batch(number)
             assert batch.labels.tolist() == [source.images.labels[k] for k in chosen]
             expected = [seen_in_training(source.images, k, 4 * number + place) for place, k in enumerate(chosen)]
-            torch.testing.assert_close(batch.images, torch.stack(expected), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(seen(source, batch), torch.stack(expected), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -96,13 +101,13 @@ def test_in_order_are_the_centres_by_torchvision(root: Path, workers: int) -> No
     expected = torch.stack([normalized(by_hand(decoded(path))) for path in source.images.paths])
     found = list(source.in_order(batch_size=6))
     assert [len(batch.labels) for batch in found] == [6, 6, 3]
-    torch.testing.assert_close(torch.cat([batch.images for batch in found]), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(seen(source, *found), expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(torch.cat([batch.labels for batch in found]), source.images.labels)
     some = torch.tensor([14, 3, 3])
     (batch,) = source.in_order(some)
-    torch.testing.assert_close(batch.images, expected[some], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(seen(source, batch), expected[some], rtol=1e-5, atol=1e-5)
     (empty,) = source.in_order(some[:0])
-    assert (empty.images.shape, empty.labels.shape) == ((0, 3, SIZE, SIZE), (0,))
+    assert (empty.pixels.shape, empty.labels.shape) == ((0, 3, SIZE, SIZE), (0,))
     assert not children()
 
 
@@ -110,29 +115,29 @@ def test_in_order_are_the_centres_by_torchvision(root: Path, workers: int) -> No
 def test_a_batch_is_the_same_whatever_was_read_before(root: Path, workers: int) -> None:
     straight = batches(root)
     expected = [straight.batch(number) for number in range(9)]
-    with closing(batches(root, workers)) as source:
+    with batches(root, workers) as source:
         for number in (7, 8, 2, 3, 4, 3, 3, 0):
             batch = source.batch(number)
-            assert torch.equal(batch.images, expected[number].images)
+            assert torch.equal(batch.pixels, expected[number].pixels)
             assert torch.equal(batch.labels, expected[number].labels)
-    with closing(batches(root, workers, stride=3)) as second_of_three:
+    with batches(root, workers, stride=3) as second_of_three:
         for number in (1, 4, 7):
-            assert torch.equal(second_of_three.batch(number).images, expected[number].images)
-    assert not torch.equal(batches(root, seed=6).batch(0).images, expected[0].images)
+            assert torch.equal(second_of_three.batch(number).pixels, expected[number].pixels)
+    assert not torch.equal(batches(root, seed=6).batch(0).pixels, expected[0].pixels)
 
 
 def test_an_image_looks_different_in_every_epoch(root: Path) -> None:
     source = batches(root)
     seen: dict[int, list[Tensor]] = {}
     for number in range(15):  # four epochs
-        for image, pixels in zip(source.sampler[number].tolist(), source.batch(number).images, strict=True):
+        for image, pixels in zip(source.sampler[number].tolist(), source.batch(number).pixels, strict=True):
             seen.setdefault(image, []).append(pixels)
     assert {len(images) for images in seen.values()} == {4}
     assert all(not torch.equal(images[0], later) for images in seen.values() for later in images[1:])
 
 
 def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: Path) -> None:
-    with closing(batches(root, 2, stride=2)) as source:
+    with batches(root, 2, stride=2) as source:
         source.batch(1)
         first = children()
         assert len(first) == 2
@@ -153,7 +158,7 @@ def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: P
 
 def test_no_more_workers_than_processors(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
-    with closing(batches(root, 2)) as source:
+    with batches(root, 2) as source:
         source.batch(0)
         assert len(children()) == 1
 
@@ -162,23 +167,23 @@ def test_reading_leaves_the_default_generator_alone(root: Path) -> None:
     torch.manual_seed(3)
     state = torch.get_rng_state()
     for workers in (0, 2):
-        with closing(batches(root, workers)) as source:
+        with batches(root, workers) as source:
             source.batch(4)
             list(source.in_order(batch_size=4))
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_more_augmentation_comes_before_normalisation(root: Path) -> None:
+def test_more_augmentation_sees_pixels_between_0_and_1(root: Path) -> None:
     class Half(ImageAugmentation):
-        def __call__(self, images: Tensor) -> Tensor:
+        def change(self, images: Tensor) -> Tensor:
             assert 0 <= images.min() <= images.max() <= 1
             return images / 2
 
     images = files(root)
     normalization = Normalization(torch.zeros(3), torch.ones(3))
     plain, half = (StreamedBatches(images, 4, SEED, normalization, extra) for extra in (None, Half()))
-    torch.testing.assert_close(half.batch(2).images, plain.batch(2).images / 2)
-    torch.testing.assert_close(next(half.in_order()).images, next(plain.in_order()).images)
+    torch.testing.assert_close(half.batch(2).pixels, plain.batch(2).pixels / 255 / 2)
+    assert torch.equal(next(half.in_order()).pixels, next(plain.in_order()).pixels)
 
 
 def test_smallest_crop_and_flip_may_be_turned_off(root: Path) -> None:
@@ -186,11 +191,12 @@ def test_smallest_crop_and_flip_may_be_turned_off(root: Path) -> None:
     images = files(root, smallest_crop=1.0, flip=0.0)
     square = next(k for k, path in enumerate(images.paths) if path.endswith(".gif"))
     one = replace(images, paths=(images.paths[square],), labels=images.labels[:1])
-    source = StreamedBatches(one, 40, SEED, one.normalization())
+    source = StreamedBatches(one, 40, SEED, files_normalization(one))
     whole = normalized(v2.functional.resize(decoded(one.paths[0]), [SIZE, SIZE]))
-    assert any(torch.allclose(image, whole, atol=1e-5) for image in source.batch(0).images)
+    images = seen(source, source.batch(0))
+    assert any(torch.allclose(image, whole, atol=1e-5) for image in images)
     mirrored = whole.flip(-1)
-    assert not any(torch.allclose(image, mirrored, atol=1e-5) for image in source.batch(0).images)
+    assert not any(torch.allclose(image, mirrored, atol=1e-5) for image in images)
 
 
 def broken_copy(folder: Path) -> tuple[Path, Path]:
@@ -225,15 +231,15 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_workers_leave_signals_to_the_parent(root: Path) -> None:
-    with closing(batches(root, 2)) as source:
-        expected = [batches(root).batch(number).images for number in range(14)]
+    with batches(root, 2) as source:
+        expected = [batches(root).batch(number).pixels for number in range(14)]
         for number in (0, 1):  # one of each worker: both are well under way
-            assert torch.equal(source.batch(number).images, expected[number])
+            assert torch.equal(source.batch(number).pixels, expected[number])
         for pid in children():
             os.kill(pid, signal.SIGINT)
             os.kill(pid, signal.SIGTERM)
         for number in range(2, 14):
-            assert torch.equal(source.batch(number).images, expected[number])
+            assert torch.equal(source.batch(number).pixels, expected[number])
 
 
 def test_workers_end_with_batches_that_are_garbage(root: Path) -> None:
@@ -251,12 +257,12 @@ def test_workers_end_with_batches_that_are_garbage(root: Path) -> None:
 
 def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:
     program = (
-        "from episodes.images import decoding\n"
+        "from episodes import decoding\n"
         "from episodes.datasets.readers.streamed_folders import StreamedFolders\n"
-        "from episodes.batches.streamed import StreamedBatches\n"
+        "from episodes.batches.streamed import StreamedBatches, files_normalization\n"
         "decoding._GRACE = 10**6\n"
         f"images = StreamedFolders({str(root)!r}, image_size=8, workers=2).open('train')\n"
-        "source = StreamedBatches(images, 4, 0, images.normalization())\n"
+        "source = StreamedBatches(images, 4, 0, files_normalization(images))\n"
         "source.batch(0)\n"
         "validation = source.in_order(batch_size=2)\n"
         "next(validation)\n"
@@ -278,19 +284,19 @@ def test_a_worker_that_is_killed_is_no_mystery(root: Path) -> None:
 
 
 def test_normalization_is_that_of_imagenet_or_of_a_sample(root: Path) -> None:
-    usual = files(root).normalization()
+    usual = files_normalization(files(root))
     assert usual.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert usual.deviation.tolist() == pytest.approx([0.229, 0.224, 0.225])
     by_hand = v2.Compose([v2.Resize(SIZE * 256 // 224), v2.CenterCrop(SIZE)])
     pixels = torch.stack([by_hand(decoded(path)) for path in files(root).paths]).double() / 255
     for sample in (15, 1000):
-        of_all = files(root, normalization_sample=sample).normalization()
+        of_all = files_normalization(files(root, normalization_sample=sample))
         torch.testing.assert_close(of_all.mean.double(), pixels.mean(dim=(0, 2, 3)), rtol=1e-5, atol=1e-6)
         deviation = pixels.std(dim=(0, 2, 3), correction=0)
         torch.testing.assert_close(of_all.deviation.double(), deviation, rtol=1e-5, atol=1e-6)
-    of_some = files(root, normalization_sample=4).normalization()
+    of_some = files_normalization(files(root, normalization_sample=4))
     assert not torch.equal(of_some.mean, of_all.mean)
-    assert torch.equal(of_some.mean, files(root, workers=2, normalization_sample=4).normalization().mean)
+    assert torch.equal(of_some.mean, files_normalization(files(root, workers=2, normalization_sample=4)).mean)
 
 
 def test_what_cannot_be_is_refused(root: Path) -> None:
@@ -299,7 +305,7 @@ def test_what_cannot_be_is_refused(root: Path) -> None:
         batches(root, stride=0)
     nothing = replace(images, paths=(), labels=images.labels[:0])
     with pytest.raises(UserError, match=r"^zoo/train: there are no images to draw batches from$"):
-        StreamedBatches(nothing, 4, 0, nothing.normalization())
+        StreamedBatches(nothing, 4, 0, files_normalization(nothing))
 
 
 @pytest.mark.cuda
@@ -309,8 +315,8 @@ def test_batches_go_to_the_gpu(root: Path, workers: int) -> None:
     device = torch.device("cuda", 0)
     expected = batches(root)
     images = files(root, workers).on(device)
-    with closing(StreamedBatches(images, 4, SEED, images.normalization().to(device))) as source:
+    with StreamedBatches(images, 4, SEED, files_normalization(images).to(device)) as source:
         for number in range(6):
             batch = source.batch(number)
-            assert batch.images.device == batch.labels.device == device
-            torch.testing.assert_close(batch.images.cpu(), expected.batch(number).images, rtol=1e-6, atol=1e-6)
+            assert batch.pixels.device == batch.labels.device == device
+            assert torch.equal(batch.pixels.cpu(), expected.batch(number).pixels)

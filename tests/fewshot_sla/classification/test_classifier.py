@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from episodes import Rotation, UserError
+from episodes.targets import Targets
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.classification.classifier import Classifier, NormalizedLinear, build_classifier, unit_vectors
 from fewshot_sla.classification.label_losses import LDAM, BalancedSoftmax, CrossEntropy
@@ -125,7 +126,7 @@ def test_every_weight_learns(normalized: bool) -> None:
     for objective in (Baseline(loss), MT(Rotation(), loss), SLASD(Rotation(), loss, beta=0)):
         classifier = Classifier(LinearBackbone(), objective.outputs(3), (16, 16), normalized)
         logits = classifier(objective.transformations(images(5)))
-        objective.loss(logits, torch.tensor([0, 1, 2, 0, 1]), Standing(torch.tensor([9, 4, 1]))).backward()
+        objective.loss(logits, Targets(torch.tensor([0, 1, 2, 0, 1])), Standing(torch.tensor([9, 4, 1]))).backward()
         for parameter in classifier.parameters():
             assert parameter.grad is not None
             assert bool(parameter.grad.isfinite().all())
@@ -136,10 +137,10 @@ def test_sla_with_one_transformation_is_the_baseline_bit_by_bit() -> None:
     baseline = Classifier(LinearBackbone(), {"class": 3}, (16, 16))
     sla = Classifier(LinearBackbone(), {"joint": 3}, (16, 16))
     sla.load_state_dict({name.replace(".class.", ".joint."): w for name, w in baseline.state_dict().items()})
-    labels, batch = torch.tensor([0, 1, 2, 0, 1]), images(5, 1)
+    targets, batch = Targets(torch.tensor([0, 1, 2, 0, 1])), images(5, 1)
     losses = [
-        Baseline().loss(baseline(batch), labels, Standing()),
-        SLA(Baseline().transformations).loss(sla(batch), labels, Standing()),
+        Baseline().loss(baseline(batch), targets, Standing()),
+        SLA(Baseline().transformations).loss(sla(batch), targets, Standing()),
     ]
     assert torch.equal(*losses)
     for loss in losses:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from episodes import UserError
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import (
     LDAM,
     BalancedSoftmax,
@@ -50,7 +51,7 @@ def test_equal_the_formula(
     kind: type[LabelLoss], arguments: dict, slow: slow_losses.RowLoss, count_dtype: torch.dtype
 ) -> None:
     logits, labels = batch()
-    loss = kind(**arguments)(logits, labels, COUNTS.to(count_dtype), 0.9)
+    loss = kind(**arguments)(logits, Targets(labels), COUNTS.to(count_dtype), 0.9)
     assert loss.shape == ()
     expected = slow_losses.weighted_mean(slow, logits.tolist(), labels.tolist(), COUNTS.tolist())
     assert loss.item() == pytest.approx(expected, rel=1e-6 if kind is LDAM else 1e-12)  # margins are float32
@@ -65,8 +66,8 @@ def test_equal_the_formula_when_reweighted(kind: type[LabelLoss], arguments: dic
     weighted = slow_losses.weighted_mean(*rows, slow_losses.class_balanced(COUNTS.tolist(), 0.99))
     plain = slow_losses.weighted_mean(*rows)
     assert weighted != pytest.approx(plain, rel=1e-3)
-    assert loss(logits, labels, counts, 0.49).item() == pytest.approx(plain, rel=1e-12)
-    assert loss(logits, labels, counts, 0.5).item() == pytest.approx(weighted, rel=1e-12)
+    assert loss(logits, Targets(labels), counts, 0.49).item() == pytest.approx(plain, rel=1e-12)
+    assert loss(logits, Targets(labels), counts, 0.5).item() == pytest.approx(weighted, rel=1e-12)
 
 
 def test_the_log_prior_in_worked_numbers() -> None:
@@ -86,7 +87,7 @@ def test_ldam_in_worked_numbers() -> None:
     torch.testing.assert_close(ldam_margins(counts, 0.6), torch.tensor([0.6, 0.3, 0.2]))
     cosines = torch.tensor([[0.2, 0.5, 0.0], [-0.1, 0.0, 0.0]], dtype=torch.float64)
     first, second = math.log(2 * math.exp(2) + 1) - 2, math.log(math.exp(-7) + 2) + 7
-    loss = LDAM(max_margin=0.6, scale=10)(cosines, torch.tensor([1, 0]), counts.double())
+    loss = LDAM(max_margin=0.6, scale=10)(cosines, Targets(torch.tensor([1, 0])), counts.double())
     assert loss.item() == pytest.approx((first + second) / 2, rel=1e-12)
 
 
@@ -96,33 +97,35 @@ def test_class_balanced_cross_entropy_in_worked_numbers() -> None:
     Logits 0, 0 cost log 2, logits log 3, 0 with label 1 cost -log(1/4) = 2 log 2; (3 + 2 * 2) / 5 = 7/5 log 2.
     """
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]], dtype=torch.float64)
-    loss = CrossEntropy(ClassBalanced(0.5))(logits, torch.tensor([0, 1]), torch.tensor([1, 2]))
+    loss = CrossEntropy(ClassBalanced(0.5))(logits, Targets(torch.tensor([0, 1])), torch.tensor([1, 2]))
     assert loss.item() == pytest.approx(1.4 * math.log(2), rel=1e-6)
 
 
 def test_without_weights_or_counts_it_is_torchs_cross_entropy() -> None:
     logits, labels = batch()
-    assert torch.equal(CrossEntropy()(logits, labels), functional.cross_entropy(logits, labels))
+    assert torch.equal(CrossEntropy()(logits, Targets(labels)), functional.cross_entropy(logits, labels))
 
 
 @pytest.mark.parametrize("loss", [BalancedSoftmax(), LogitAdjustment(), LogitAdjustment(3.0)])
 def test_balanced_counts_make_it_cross_entropy(loss: LabelLoss) -> None:
     logits, labels = batch()
-    balanced = loss(logits, labels, torch.full((4,), 37))
-    torch.testing.assert_close(balanced, CrossEntropy()(logits, labels), rtol=1e-12, atol=1e-12)
+    balanced = loss(logits, Targets(labels), torch.full((4,), 37))
+    torch.testing.assert_close(balanced, CrossEntropy()(logits, Targets(labels)), rtol=1e-12, atol=1e-12)
     shifted = loss.adjust(logits, labels, torch.full((4,), 37)) - logits
     torch.testing.assert_close(shifted, shifted[0, 0].expand_as(shifted))
 
 
 def test_balanced_counts_and_weights_make_it_cross_entropy() -> None:
     logits, labels = batch()
-    loss = CrossEntropy(ClassBalanced(0.9))(logits, labels, torch.full((4,), 12))
-    torch.testing.assert_close(loss, CrossEntropy()(logits, labels), rtol=1e-6, atol=0)
+    loss = CrossEntropy(ClassBalanced(0.9))(logits, Targets(labels), torch.full((4,), 12))
+    torch.testing.assert_close(loss, CrossEntropy()(logits, Targets(labels)), rtol=1e-6, atol=0)
 
 
 def test_logit_adjustment_with_tau_one_is_the_balanced_softmax() -> None:
     logits, labels = batch()
-    assert torch.equal(LogitAdjustment(1.0)(logits, labels, COUNTS), BalancedSoftmax()(logits, labels, COUNTS))
+    assert torch.equal(
+        LogitAdjustment(1.0)(logits, Targets(labels), COUNTS), BalancedSoftmax()(logits, Targets(labels), COUNTS)
+    )
 
 
 def test_what_the_model_believes() -> None:
@@ -137,18 +140,18 @@ def test_what_the_model_believes() -> None:
 def test_half_precision_is_computed_in_float32(loss: LabelLoss) -> None:
     logits, labels = batch()
     for dtype in (torch.bfloat16, torch.float16):
-        half = loss(logits.to(dtype), labels, COUNTS)
+        half = loss(logits.to(dtype), Targets(labels), COUNTS)
         assert half.dtype == loss.scaled(logits.to(dtype)).dtype == torch.float32
-        assert torch.equal(half, loss(logits.to(dtype).float(), labels, COUNTS))
+        assert torch.equal(half, loss(logits.to(dtype).float(), Targets(labels), COUNTS))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert loss(logits.bfloat16(), labels, COUNTS).dtype == torch.float32
-    assert loss(logits, labels, COUNTS).dtype == torch.float64
+        assert loss(logits.bfloat16(), Targets(labels), COUNTS).dtype == torch.float32
+    assert loss(logits, Targets(labels), COUNTS).dtype == torch.float64
 
 
 @pytest.mark.parametrize("loss", [*ALL, CrossEntropy(ClassBalanced())], ids=lambda loss: type(loss).__name__)
 def test_huge_logits_give_numbers(loss: LabelLoss) -> None:
     logits = torch.tensor([[1e4, -1e4, 0.0, 1.0], [-1e4, 1e4, 1e4, 0.0]], requires_grad=True)
-    value = loss(logits, torch.tensor([1, 1]), COUNTS)
+    value = loss(logits, Targets(torch.tensor([1, 1])), COUNTS)
     value.backward()
     assert math.isfinite(value.item())
     assert logits.grad is not None
@@ -160,7 +163,7 @@ def test_huge_logits_give_numbers(loss: LabelLoss) -> None:
 def test_gradients(kind: type[LabelLoss], arguments: dict, reweighted: bool) -> None:
     logits, labels = batch(rows=5)
     loss = kind(**arguments, **({"reweighting": REWEIGHTED} if reweighted else {}))
-    assert torch.autograd.gradcheck(lambda x: loss(x, labels, COUNTS.double(), 0.7), logits.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x: loss(x, Targets(labels), COUNTS.double(), 0.7), logits.requires_grad_())
 
 
 @given(st.integers(0, 2**31), st.permutations(range(5)), st.booleans())
@@ -170,16 +173,16 @@ def test_names_of_labels_do_not_matter(seed: int, order: list[int], reweighted: 
     renamed = torch.tensor(order).argsort()[labels]  # label order[k] is called k
     for kind in (CrossEntropy, BalancedSoftmax, LogitAdjustment, LDAM):
         loss = kind(reweighting=REWEIGHTED) if reweighted else kind()
-        expected = loss(logits, labels, counts, 0.5)
-        torch.testing.assert_close(loss(logits[:, order], renamed, counts[order], 0.5), expected)
+        expected = loss(logits, Targets(labels), counts, 0.5)
+        torch.testing.assert_close(loss(logits[:, order], Targets(renamed), counts[order], 0.5), expected)
         mixed = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-        torch.testing.assert_close(loss(logits[mixed], labels[mixed], counts, 0.5), expected)
+        torch.testing.assert_close(loss(logits[mixed], Targets(labels[mixed]), counts, 0.5), expected)
 
 
 @given(st.integers(0, 2**31))
 def test_ldam_asks_for_more_than_cross_entropy(seed: int) -> None:
     cosines, labels = batch(seed=seed)
-    assert LDAM()(cosines, labels, COUNTS) > CrossEntropy()(30 * cosines, labels)
+    assert LDAM()(cosines, Targets(labels), COUNTS) > CrossEntropy()(30 * cosines, Targets(labels))
 
 
 @pytest.mark.parametrize("loss", NEEDY, ids=lambda loss: type(loss).__name__)
@@ -188,7 +191,7 @@ def test_counts_that_are_missing_or_zero(loss: LabelLoss) -> None:
     who = "ClassBalanced" if isinstance(loss, CrossEntropy) else type(loss).__name__
     missing = f"^{who} needs the class counts: the number of training images of every class$"
     with pytest.raises(UserError, match=missing):
-        loss(logits, labels)
+        loss(logits, Targets(labels))
     with pytest.raises(UserError, match=missing):
         loss.check(None)
     with pytest.raises(UserError, match=f"^{who} needs training images of every class, but label 1 has 0"):

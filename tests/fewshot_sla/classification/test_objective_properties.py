@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import LDAM, BalancedSoftmax, CrossEntropy, LabelLoss
 from fewshot_sla.classification.objectives import DA, MT, SLA, SLASD, Baseline, ClassificationObjective, Standing
 from tests.fewshot_sla.classification.cases import COUNTS, DRW, LABEL_LOSSES, STANDING, M, N, batch, made
@@ -22,8 +23,10 @@ def test_half_precision_is_computed_in_float32(kind: type[ClassificationObjectiv
     logits, labels = batch(objective)
     half = {name: values.bfloat16() for name, values in logits.items()}
     single = {name: values.float() for name, values in half.items()}
-    assert objective.loss(half, labels, STANDING).dtype == torch.float32
-    assert torch.equal(objective.loss(half, labels, STANDING), objective.loss(single, labels, STANDING))
+    assert objective.loss(half, Targets(labels), STANDING).dtype == torch.float32
+    assert torch.equal(
+        objective.loss(half, Targets(labels), STANDING), objective.loss(single, Targets(labels), STANDING)
+    )
     for inference in objective.inferences:
         assert torch.equal(objective.predict(half, inference), objective.predict(single, inference))
         assert objective.predict(logits, inference).dtype == torch.float64
@@ -34,7 +37,7 @@ def test_huge_logits_give_numbers(kind: type[ClassificationObjective]) -> None:
     objective = made(kind, CrossEntropy())
     logits, labels = batch(objective)
     huge = {name: (1e4 * values).float().requires_grad_() for name, values in logits.items()}
-    loss = objective.loss(huge, labels, STANDING)
+    loss = objective.loss(huge, Targets(labels), STANDING)
     loss.backward()
     assert math.isfinite(loss.item())
     assert all(values.grad is not None and bool(values.grad.isfinite().all()) for values in huge.values())
@@ -49,7 +52,7 @@ def test_gradients(kind: type[ClassificationObjective], loss: LabelLoss) -> None
     short = [logits[name][:2].requires_grad_() for name in names]
 
     def function(*values: Tensor) -> Tensor:
-        return objective.loss(dict(zip(names, values, strict=True)), labels[:2], STANDING)
+        return objective.loss(dict(zip(names, values, strict=True)), Targets(labels[:2]), STANDING)
 
     assert torch.autograd.gradcheck(function, short)
 
@@ -68,9 +71,12 @@ def test_names_of_classes_do_not_matter(
     new_labels = torch.tensor(order).argsort()[labels]
     standing = Standing(COUNTS[order], 0.6)
     torch.testing.assert_close(
-        objective.loss(renamed, new_labels, standing), objective.loss(logits, labels, STANDING), rtol=1e-9, atol=1e-12
+        objective.loss(renamed, Targets(new_labels), standing),
+        objective.loss(logits, Targets(labels), STANDING),
+        rtol=1e-9,
+        atol=1e-12,
     )
-    assert objective.accuracy(renamed, new_labels) == objective.accuracy(logits, labels)
+    assert objective.accuracy(renamed, Targets(new_labels)) == objective.accuracy(logits, Targets(labels))
     for inference in objective.inferences:
         torch.testing.assert_close(
             objective.predict(renamed, inference), objective.predict(logits, inference)[:, order]
@@ -86,6 +92,8 @@ def test_the_order_of_the_transformations_does_not_matter(
     logits, labels = batch(objective, seed)
     columns = {"class": list(range(N)), "transformation": order, "joint": [y * M + j for y in range(N) for j in order]}
     moved = {name: values[:, order][..., columns[name]] for name, values in logits.items()}
-    torch.testing.assert_close(objective.loss(moved, labels, STANDING), objective.loss(logits, labels, STANDING))
+    torch.testing.assert_close(
+        objective.loss(moved, Targets(labels), STANDING), objective.loss(logits, Targets(labels), STANDING)
+    )
     for inference in objective.inferences:
         torch.testing.assert_close(objective.predict(moved, inference), objective.predict(logits, inference))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from episodes import Identity, Rotation, UserError, named_transformations
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import LDAM, BalancedSoftmax, CrossEntropy, LabelLoss, LogitAdjustment
 from fewshot_sla.classification.objectives import DA, MT, SLA, SLASD, Baseline, ClassificationObjective, Reduction
 from tests.fewshot_sla.classification import slow_losses
@@ -44,7 +45,7 @@ def test_the_baseline_is_the_label_loss(loss: LabelLoss, slow: slow_losses.RowLo
     objective = Baseline(loss)
     logits, labels = batch(objective)
     expected = slow_class_loss(loss, slow, logits["class"], labels)
-    assert objective.loss(logits, labels, STANDING).item() == pytest.approx(expected, rel=1e-12)
+    assert objective.loss(logits, Targets(labels), STANDING).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("loss", "slow"), LABEL_LOSSES)
@@ -52,7 +53,7 @@ def test_da_is_equation_2(loss: LabelLoss, slow: slow_losses.RowLoss) -> None:
     objective = DA(Rotation(), loss)
     logits, labels = batch(objective)
     expected = slow_class_loss(loss, slow, logits["class"], labels)
-    assert objective.loss(logits, labels, STANDING).item() == pytest.approx(expected, rel=1e-12)
+    assert objective.loss(logits, Targets(labels), STANDING).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("loss", "slow"), LABEL_LOSSES)
@@ -66,7 +67,7 @@ def test_mt_is_equation_1(loss: LabelLoss, slow: slow_losses.RowLoss) -> None:
         for b in range(B)
     ]
     expected = slow_class_loss(loss, slow, logits["class"], labels) + sum(second) / (M * B)
-    assert objective.loss(logits, labels, STANDING).item() == pytest.approx(expected, rel=1e-12)
+    assert objective.loss(logits, Targets(labels), STANDING).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("loss", "slow"), LABEL_LOSSES)
@@ -74,7 +75,7 @@ def test_sla_is_equation_3(loss: LabelLoss, slow: slow_losses.RowLoss) -> None:
     objective = SLA(Rotation(), loss)
     logits, labels = batch(objective)
     expected = slow_joint_loss(loss, slow, logits["joint"], labels)
-    assert objective.loss(logits, labels, STANDING).item() == pytest.approx(expected, rel=1e-12)
+    assert objective.loss(logits, Targets(labels), STANDING).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["rotation4", "color3", "rotation4+color6"])
@@ -84,8 +85,8 @@ def test_the_sum_is_m_times_the_mean(kind: type[DA | MT | SLA], name: str, loss:
     transformations = named_transformations(name)
     mean, total = kind(transformations, loss), kind(transformations, loss, "sum")
     logits, labels = batch(mean)
-    expected = transformations.m * mean.loss(logits, labels, STANDING)
-    torch.testing.assert_close(total.loss(logits, labels, STANDING), expected, rtol=1e-12, atol=0)
+    expected = transformations.m * mean.loss(logits, Targets(labels), STANDING)
+    torch.testing.assert_close(total.loss(logits, Targets(labels), STANDING), expected, rtol=1e-12, atol=0)
 
 
 # The paper's remark: DA and MT are SLA with fewer weights
@@ -107,8 +108,8 @@ def test_sla_with_weights_that_are_sums_is_mt(loss: LabelLoss, reduction: Reduct
     features, u, v, labels = weights()
     w = torch.stack([u[i] + v[j] for i in range(N) for j in range(M)])
     sla, mt = SLA(Rotation(), loss, reduction), MT(Rotation(), loss, reduction)
-    joint = sla.loss({"joint": features @ w.T}, labels, STANDING)
-    multi_task = mt.loss({"class": features @ u.T, "transformation": features @ v.T}, labels, STANDING)
+    joint = sla.loss({"joint": features @ w.T}, Targets(labels), STANDING)
+    multi_task = mt.loss({"class": features @ u.T, "transformation": features @ v.T}, Targets(labels), STANDING)
     torch.testing.assert_close(joint, multi_task, rtol=1e-12, atol=1e-12)
 
 
@@ -120,8 +121,8 @@ def test_sla_with_weights_of_the_class_alone_is_da(loss: LabelLoss, reduction: R
     u.requires_grad_()
     w = torch.stack([u[i] for i in range(N) for _ in range(M)])
     sla, da = SLA(Rotation(), loss, reduction), DA(Rotation(), loss, reduction)
-    joint = sla.loss({"joint": features @ w.T}, labels, STANDING)
-    augmented = da.loss({"class": features @ u.T}, labels, STANDING)
+    joint = sla.loss({"joint": features @ w.T}, Targets(labels), STANDING)
+    augmented = da.loss({"class": features @ u.T}, Targets(labels), STANDING)
     torch.testing.assert_close(joint, augmented + terms * math.log(M), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(torch.autograd.grad(joint, u), torch.autograd.grad(augmented, u), rtol=1e-9, atol=1e-12)
     for inference in ("single", "aggregated"):  # and then the predictions are the same as well
@@ -140,8 +141,8 @@ def test_with_the_identity_alone_they_are_the_baseline(kind: type[DA | SLA], los
     (output,) = single.outputs(N)
     same = {output: logits["class"]}
     assert single.outputs(N)[output] == N
-    assert torch.equal(single.loss(same, labels, STANDING), baseline.loss(logits, labels, STANDING))
-    assert torch.equal(single.accuracy(same, labels), baseline.accuracy(logits, labels))
+    assert torch.equal(single.loss(same, Targets(labels), STANDING), baseline.loss(logits, Targets(labels), STANDING))
+    assert torch.equal(single.accuracy(same, Targets(labels)), baseline.accuracy(logits, Targets(labels)))
     for inference in single.inferences:
         assert torch.equal(single.predict(same, inference), baseline.predict(logits, "single"))
 
@@ -211,7 +212,7 @@ def test_who_is_right_about_every_view_is_right_by_every_inference(kind: type[Cl
     }
     sizes = objective.outputs(N)
     logits = {name: torch.nn.functional.one_hot(targets[name], size).float() for name, size in sizes.items()}
-    assert objective.accuracy(logits, labels) == 1
+    assert objective.accuracy(logits, Targets(labels)) == 1
     for inference in objective.inferences:
         assert torch.equal(objective.predict(logits, inference).argmax(-1), labels)
 
@@ -226,7 +227,7 @@ def test_the_accuracy_is_over_the_labels_that_are_trained_on(kind: type[Classifi
         for j in range(M):
             row = logits["joint" if joint else "class"][b, j].tolist()
             right += row.index(max(row)) == (labels[b] * M + j if joint else labels[b])
-    assert objective.accuracy(logits, labels).item() == pytest.approx(right / (B * M))
+    assert objective.accuracy(logits, Targets(labels)).item() == pytest.approx(right / (B * M))
 
 
 def test_an_inference_that_was_not_trained_is_refused() -> None:

@@ -7,16 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from episodes.batches.source import ImageBatch
+from episodes.batches.batch import ImageBatch
+from episodes.images.normalization import Normalization
+from episodes.targets import Targets
 from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import ten_crops
 from fewshot_sla.classification.label_losses import LDAM
 from fewshot_sla.classification.objectives import DA, SLA, SLASD, ClassificationObjective
-from fewshot_sla.classification.predictions import Predictions, counted, ensemble, predict_classes
+from fewshot_sla.classification.predictions import Predictions, ensemble, predict_classes
 from tests.integration.plugins import LinearBackbone
 
 N, M, SIDE = 3, 4, 6
+NORMALIZATION = Normalization(torch.tensor([0.3]), torch.tensor([0.2]))  # black becomes -1.5
 OBJECTIVES = {
     "DA": DA(Rotation()),
     "SLA": SLA(Rotation()),
@@ -35,9 +38,8 @@ def classifier_of(objective: ClassificationObjective) -> Classifier:
 def batches() -> Iterator[ImageBatch]:
     generator = torch.Generator().manual_seed(4)
     for size in (3, 2):
-        yield ImageBatch(
-            torch.randn(size, 1, SIDE, SIDE, generator=generator), torch.randint(N, (size,), generator=generator)
-        )
+        pixels = torch.randint(0, 256, (size, 1, SIDE, SIDE), generator=generator, dtype=torch.uint8)
+        yield ImageBatch(pixels, Targets(torch.randint(N, (size,), generator=generator)))
 
 
 def slow_probabilities(classifier: Classifier, scale: float, inference: str, image: Tensor) -> Tensor:
@@ -57,18 +59,17 @@ def test_probabilities_are_those_of_a_slow_loop(name: str, crops: int) -> None:
     objective = OBJECTIVES[name]
     classifier = classifier_of(objective)
     scale = 30.0 if "LDAM" in name else 1.0
-    black = torch.tensor([-0.7])
-    cut = partial(ten_crops, black=black, padding=1)
-    done: list[tuple[str, int, int]] = []
+    cut = partial(ten_crops, padding=1)
+    done: list[int] = []
     more = {"crops": cut} if crops > 1 else {}
-    told = counted(batches(), 5, lambda *far: done.append(far))
-    found = predict_classes(classifier, objective, told, **more)
-    assert done == [("images", 3, 5), ("images", 5, 5)]
+    found = predict_classes(classifier, objective, batches(), NORMALIZATION, on_batch=done.append, **more)
+    assert done == [3, 5]
     assert found.labels.equal(torch.cat([batch.labels for batch in batches()]))
-    images = torch.cat([batch.images for batch in batches()])
+    images = (torch.cat([batch.pixels for batch in batches()]) / 255 - 0.3) / 0.2
     for inference in objective.inferences:
         for image, probabilities in zip(images, found.probabilities[inference], strict=True):
-            of_crops = cut(image[None])[0] if crops > 1 else image[None]
+            # Around a normalised image there is what black has become.
+            of_crops = cut(image[None] + 1.5)[0] - 1.5 if crops > 1 else image[None]
             with torch.no_grad():
                 expected = sum(slow_probabilities(classifier, scale, inference, crop) for crop in of_crops) / crops
             torch.testing.assert_close(probabilities, expected)
@@ -79,7 +80,7 @@ def test_the_classifier_is_evaluated_and_goes_on_training() -> None:
     classifier = classifier_of(objective)
     classifier.layers["joint"] = nn.Sequential(nn.Dropout(0.9), classifier.layers["joint"])
     classifier.train()
-    first, second = (predict_classes(classifier, objective, batches()) for _ in range(2))
+    first, second = (predict_classes(classifier, objective, batches(), NORMALIZATION) for _ in range(2))
     assert all(first.probabilities[name].equal(second.probabilities[name]) for name in objective.inferences)
     assert classifier.training
 

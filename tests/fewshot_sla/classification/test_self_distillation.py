@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from episodes import Identity, Rotation, UserError
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import LDAM, BalancedSoftmax, CrossEntropy, LabelLoss, LogitAdjustment
 from fewshot_sla.classification.objectives import SLA, SLASD, Standing
 from fewshot_sla.classification.reweighting import ClassBalanced
@@ -69,7 +70,7 @@ def test_is_equation_5(
     expected += slow_divergence(logits, scale, temperature)
     expected += beta * slow_losses.weighted_mean(slow, logits["class"][:, 0].tolist(), labels.tolist(), counts, weights)
     objective = SLASD(Rotation(), loss, reduction, beta, temperature)
-    assert objective.loss(logits, labels, STANDING).item() == pytest.approx(expected, rel=1e-12)
+    assert objective.loss(logits, Targets(labels), STANDING).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("loss", "slow", "scale"), LABEL_LOSSES)
@@ -78,8 +79,8 @@ def test_the_layer_that_teaches_does_not_follow(loss: LabelLoss, slow: slow_loss
     logits, labels = batch()
     joint = logits["joint"].requires_grad_()
     objective = SLASD(Rotation(), loss, temperature=2.0)
-    (distilled,) = torch.autograd.grad(objective.loss(logits, labels, STANDING), joint)
-    (alone,) = torch.autograd.grad(SLA(Rotation(), loss).loss(logits, labels, STANDING), joint)
+    (distilled,) = torch.autograd.grad(objective.loss(logits, Targets(labels), STANDING), joint)
+    (alone,) = torch.autograd.grad(SLA(Rotation(), loss).loss(logits, Targets(labels), STANDING), joint)
     assert torch.equal(distilled, alone)
     # The trap that this guards: the same sum without the constant has another gradient.
     teacher = objective.predict(logits, "aggregated") / 2
@@ -102,16 +103,16 @@ def test_gradients_are_those_of_a_teacher_made_by_hand(
 
     def by_hand(joint: Tensor, classes: Tensor) -> Tensor:
         student = (scale * classes[:, 0] / 2).log_softmax(-1)
-        total = sla.loss({"joint": joint}, labels, STANDING)
+        total = sla.loss({"joint": joint}, Targets(labels), STANDING)
         total = total + 4 * (teacher * (teacher.log() - student)).sum(-1).mean()
-        return total + beta * loss(classes[:, 0], labels, COUNTS, STANDING.done)
+        return total + beta * loss(classes[:, 0], Targets(labels), COUNTS, STANDING.done)
 
     def analytic(function: object, inputs: list[Tensor]) -> list[Tensor]:
         leaves = [values.clone().requires_grad_() for values in inputs]
         return list(torch.autograd.grad(function(*leaves), leaves))
 
     inputs = [logits["joint"], logits["class"]]
-    found = analytic(lambda j, c: objective.loss({"joint": j, "class": c}, labels, STANDING), inputs)
+    found = analytic(lambda j, c: objective.loss({"joint": j, "class": c}, Targets(labels), STANDING), inputs)
     step = 1e-6
     for which, gradient in enumerate(found):
         for index in range(0, inputs[which].numel(), 5):  # every fifth entry: every view and every column occurs
@@ -127,7 +128,7 @@ def test_gradients_are_those_of_a_teacher_made_by_hand(
 def test_only_view_0_of_the_class_layer_learns() -> None:
     logits, labels = batch()
     classes = logits["class"].requires_grad_()
-    SLASD(Rotation()).loss(logits, labels, STANDING).backward()
+    SLASD(Rotation()).loss(logits, Targets(labels), STANDING).backward()
     assert classes.grad is not None
     assert bool((classes.grad[:, 0] != 0).all())
     assert bool((classes.grad[:, 1:] == 0).all())
@@ -136,30 +137,36 @@ def test_only_view_0_of_the_class_layer_learns() -> None:
 @pytest.mark.parametrize(("loss", "slow", "scale"), LABEL_LOSSES)
 def test_beta_is_the_label_loss_of_the_class_layer(loss: LabelLoss, slow: slow_losses.RowLoss, scale: float) -> None:
     logits, labels = batch()
-    with_labels, without = (SLASD(Rotation(), loss, beta=beta).loss(logits, labels, STANDING) for beta in (1, 0))
-    torch.testing.assert_close(with_labels - without, loss(logits["class"][:, 0], labels, COUNTS, STANDING.done))
+    with_labels, without = (
+        SLASD(Rotation(), loss, beta=beta).loss(logits, Targets(labels), STANDING) for beta in (1, 0)
+    )
+    torch.testing.assert_close(
+        with_labels - without, loss(logits["class"][:, 0], Targets(labels), COUNTS, STANDING.done)
+    )
 
 
 def test_the_sum_multiplies_the_term_of_all_views_and_no_other() -> None:
     logits, labels = batch()
     mean, total = (
-        SLASD(Rotation(), reduction=reduction).loss(logits, labels, STANDING) for reduction in ("mean", "sum")
+        SLASD(Rotation(), reduction=reduction).loss(logits, Targets(labels), STANDING) for reduction in ("mean", "sum")
     )
-    torch.testing.assert_close(total - mean, (M - 1) * SLA(Rotation()).loss(logits, labels, STANDING))
+    torch.testing.assert_close(total - mean, (M - 1) * SLA(Rotation()).loss(logits, Targets(labels), STANDING))
 
 
 def test_a_pupil_who_agrees_pays_nothing() -> None:
     logits, labels = batch()
     logits["class"] = SLA(Rotation()).predict(logits, "aggregated").unsqueeze(1).expand(B, M, N) + 3
-    loss = SLASD(Rotation(), beta=0).loss(logits, labels, STANDING)
-    torch.testing.assert_close(loss, SLA(Rotation()).loss(logits, labels, STANDING), rtol=1e-12, atol=1e-12)
+    loss = SLASD(Rotation(), beta=0).loss(logits, Targets(labels), STANDING)
+    torch.testing.assert_close(loss, SLA(Rotation()).loss(logits, Targets(labels), STANDING), rtol=1e-12, atol=1e-12)
 
 
 def test_with_the_identity_alone_the_teacher_is_the_joint_layer() -> None:
     joint = batch()[0]["class"][:, :1]
     logits, labels = {"joint": joint, "class": joint}, torch.tensor([0, 1, 2, 0])
     objective = SLASD(Identity())
-    torch.testing.assert_close(objective.loss(logits, labels, STANDING), 2 * CrossEntropy()(joint[:, 0], labels))
+    torch.testing.assert_close(
+        objective.loss(logits, Targets(labels), STANDING), 2 * CrossEntropy()(joint[:, 0], Targets(labels))
+    )
     assert all(torch.equal(objective.predict(logits, name), joint[:, 0]) for name in objective.inferences)
 
 

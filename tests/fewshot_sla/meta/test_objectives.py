@@ -1,12 +1,14 @@
 """Objectives: what is trained on, and the loss, against loops written from the papers."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from episodes import EpisodeBatch, Identity, Rotation, UserError, named_transformations
+from episodes import EpisodeBatch, Identity, Rotation, Targets, Transformations, UserError, named_transformations
+from episodes.views import add_views
 from fewshot_sla.meta import DA, SLA, EpisodeObjective, Plain
 
 N, K, Q = 3, 2, 4
@@ -21,7 +23,27 @@ def episodes(t: int = 2) -> EpisodeBatch:
     def labels(n: int) -> Tensor:
         return torch.stack([torch.arange(N).repeat(n)[torch.randperm(N * n, generator=generator)] for _ in range(t)])
 
-    return EpisodeBatch(images(K), labels(K), images(Q), labels(Q), N)
+    return EpisodeBatch(images(K), labels(K), images(Q), Targets(labels(Q)), N)
+
+
+class Given:
+    """Episodes made by hand, as a source."""
+
+    def __init__(self, batch: EpisodeBatch) -> None:
+        self.batch = batch
+
+    def views(self, numbers: Sequence[int] | range, transformations: Transformations) -> EpisodeBatch:
+        return add_views(self.batch, transformations)
+
+
+def expanded_by(objective: EpisodeObjective, batch: EpisodeBatch) -> EpisodeBatch:
+    return objective.episodes(Given(batch), range(len(batch.support)))
+
+
+def assert_same(one: EpisodeBatch, other: EpisodeBatch) -> None:
+    assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+    assert torch.equal(one.query_labels, other.query_labels)
+    assert one.ways == other.ways
 
 
 def slow_loss(logits: Tensor, labels: Tensor, smoothing: float) -> float:
@@ -49,7 +71,7 @@ def test_the_loss_is_metaoptnets(smoothing: float, ways: int) -> None:
     logits = 3 * torch.randn(3, 7, ways, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, ways, (3, 7), generator=generator)
     for objective in (Plain(smoothing), DA(Rotation(), smoothing), SLA(Rotation(), smoothing)):
-        loss = objective.loss(logits, labels)
+        loss = objective.loss(logits, Targets(labels))
         assert loss.shape == ()
         assert loss.item() == pytest.approx(slow_loss(logits, labels, smoothing), rel=1e-12)
 
@@ -67,27 +89,26 @@ def test_the_loss_of_sla_is_the_mean_over_the_views_of_each_image() -> None:
     objective = SLA(Rotation())
     labels = episodes(1).query_labels
     joint = torch.randn(1, N * Q * 4, N * 4, dtype=torch.float64)
-    joint_labels = objective.expand(episodes(1)).query_labels
+    joint_labels = expanded_by(objective, episodes(1)).query_labels
     by_view = []
     for j in range(4):
         rows = [r * 4 + j for r in range(N * Q)]
         log_probability = joint[0, rows].log_softmax(-1)
         by_view.append(-sum(log_probability[r, labels[0, r] * 4 + j] for r in range(N * Q)) / (N * Q))
-    torch.testing.assert_close(objective.loss(joint, joint_labels), sum(by_view) / 4)
+    torch.testing.assert_close(objective.loss(joint, Targets(joint_labels)), sum(by_view) / 4)
 
 
 def test_plain_trains_on_the_episode_as_it_is() -> None:
     batch = episodes()
-    expanded = Plain().expand(batch)
-    assert all(torch.equal(a, b) for a, b in zip(expanded[:4], batch[:4], strict=True))
-    assert expanded.ways == N
+    expanded = expanded_by(Plain(), batch)
+    assert_same(expanded, batch)
 
 
 @pytest.mark.parametrize("name", ["rotation4", "color3", "rotation4+color6"])
 def test_da_trains_on_copies_that_keep_their_label(name: str) -> None:
     transformations = named_transformations(name)
     m, batch = transformations.m, episodes()
-    expanded = DA(transformations).expand(batch)
+    expanded = expanded_by(DA(transformations), batch)
     assert expanded.ways == N
     for t in range(2):
         assert torch.bincount(expanded.support_labels[t]).tolist() == [K * m] * N  # N ways, K * M shots
@@ -99,7 +120,7 @@ def test_da_trains_on_copies_that_keep_their_label(name: str) -> None:
 
 def test_sla_trains_on_joint_labels() -> None:
     batch = episodes()
-    expanded = SLA(Rotation()).expand(batch)
+    expanded = expanded_by(SLA(Rotation()), batch)
     assert expanded.ways == N * 4
     for t in range(2):
         assert torch.bincount(expanded.support_labels[t]).tolist() == [K] * N * 4  # N * M ways, K shots
@@ -113,13 +134,12 @@ def test_sla_trains_on_joint_labels() -> None:
 @pytest.mark.parametrize("make", [SLA, DA])
 def test_with_the_identity_alone_they_are_plain(make: type[EpisodeObjective], smoothing: float) -> None:
     plain, augmented, batch = Plain(smoothing), make(Identity(), smoothing), episodes()
-    a, b = plain.expand(batch), augmented.expand(batch)
-    assert all(torch.equal(x, y) for x, y in zip(a[:4], b[:4], strict=True))
-    assert a.ways == b.ways
+    a, b = expanded_by(plain, batch), expanded_by(augmented, batch)
+    assert_same(a, b)
     logits = torch.randn(2, N * Q, N)
-    assert torch.equal(plain.loss(logits, a.query_labels), augmented.loss(logits, b.query_labels))
+    assert torch.equal(plain.loss(logits, a.query_targets), augmented.loss(logits, b.query_targets))
     for inference in augmented.inferences.values():
-        assert torch.equal(inference.read_out(logits, 1), logits)
+        assert torch.equal(inference.predict(logits, 1), logits)
 
 
 @pytest.mark.parametrize("objective", [Plain(), DA(Rotation()), SLA(Rotation())])
@@ -133,7 +153,7 @@ def test_every_inference_ends_in_the_n_way_logits_of_the_queries(objective: Epis
         labelled = inference.labelling(views)
         # Logits that are right about every row that the learner is given must be right about every query.
         logits = torch.nn.functional.one_hot(labelled.query_labels, labelled.ways).float()
-        prediction = inference.read_out(logits, m)
+        prediction = inference.predict(logits, m)
         assert prediction.shape == (2, N * Q, N)
         assert torch.equal(prediction.argmax(-1), episodes().query_labels)
 

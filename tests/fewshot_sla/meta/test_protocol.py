@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes import EpisodeBatch, EpisodeSource, EpisodeSpec, LabelledImages, Normalization, Rotation, Transformations
+from episodes.targets import Targets
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import ProtoNetHead, RidgeHead
 from fewshot_sla.meta import DA, SLA, EpisodeObjective, Plain, features, protocol
@@ -97,7 +98,7 @@ def predict_slowly(model: MetaLearner, objective: EpisodeObjective, name: str, b
         scores = torch.zeros(n, dtype=image.dtype)
         for j in range(views_used if name == "aggregated" else 1):
             query = objective.transformations(image)[j][None, None]
-            view = EpisodeBatch(support, support_labels, query, torch.zeros(1, 1, dtype=torch.int64), ways)
+            view = EpisodeBatch(support, support_labels, query, Targets(torch.zeros(1, 1, dtype=torch.int64)), ways)
             logits = model(view)[0, 0]
             scores += logits[j::m] if joint else logits
         answers.append(int(scores.argmax()))

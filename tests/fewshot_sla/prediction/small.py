@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from episodes import EpisodeBatch, Identity, LabelledImages, Normalization, Rotation, Transformations
+from episodes.targets import Targets
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import Head, ProtoNetHead
 from fewshot_sla.meta import DA, SLA, Plain
@@ -65,5 +66,5 @@ def objectives() -> dict[str, EpisodeObjective]:
 
 def episode(support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, ways: int) -> EpisodeBatch:
     """One episode of views [S, M, D] and [R, M, D]."""
-    unknown = torch.zeros(1, len(query), dtype=torch.int64)
+    unknown = Targets(torch.zeros(1, len(query), dtype=torch.int64))
     return EpisodeBatch(support[None], labels[None], query[None], unknown, ways)

@@ -33,7 +33,7 @@ def test_each_picture_is_predicted_by_the_others(name: str, head) -> None:
         views = small.episode(ITEMS[others, :m], LABELS[others], ITEMS[row : row + 1, :m], 4)
         labelled = inference.labelling(views)
         raw = head(labelled.support, labelled.support_labels, labelled.query, labelled.ways)
-        assert predicted == int(inference.read_out(raw, m)[0, 0].argmax())
+        assert predicted == int(inference.predict(raw, m)[0, 0].argmax())
 
 
 def test_many_at_once_or_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,12 +46,15 @@ def test_many_at_once_or_one_after_the_other(monkeypatch: pytest.MonkeyPatch) ->
     assert told == [("leaving one out", done, 7) for done in range(1, 8)]
 
 
-@pytest.mark.parametrize(("name", "inference"), [("sla", "aggregated"), ("sla", "single"), ("plain", "single")])
+@pytest.mark.parametrize(
+    ("name", "inference"),
+    [("sla", "aggregated"), ("sla", "single"), ("plain", "single"), ("da", "single"), ("da", "aggregated")],
+)
 def test_the_quick_way_for_prototypes_gives_the_logits_of_the_head(name: str, inference: str) -> None:
     objective = small.objectives()[name]
     chosen, items = objective.inferences[inference], ITEMS[:, : objective.transformations.m]
     learner, left = small.network(head=ProtoNetHead(scale=3.0)), torch.tensor([0, 1, 3, 8])
-    assert by_prototypes(learner, chosen)
+    assert by_prototypes(learner)
     quick = leave_out_of_prototypes(learner, chosen, items, LABELS, left, 4)
     by_head = module._by_the_head(learner, chosen, items, LABELS, left, 4)
     torch.testing.assert_close(quick, by_head, atol=1e-5, rtol=1e-5)
@@ -61,17 +64,15 @@ def test_the_quick_way_is_for_prototypes_only() -> None:
     class Own(ProtoNetHead):
         """Might do anything."""
 
-    sla, da = (small.objectives()[name].inferences for name in ("sla", "da"))
-    assert not by_prototypes(small.network(head=RidgeHead()), sla["aggregated"])
-    assert not by_prototypes(small.network(head=Own()), sla["aggregated"])
-    assert not by_prototypes(NearestPixels(), sla["aggregated"])
-    assert not by_prototypes(small.network(), da["aggregated"])
-    assert by_prototypes(small.network(), da["single"])
+    assert not by_prototypes(small.network(head=RidgeHead()))
+    assert not by_prototypes(small.network(head=Own()))
+    assert not by_prototypes(NearestPixels())
+    assert by_prototypes(small.network())
 
 
 def test_of_very_large_support_sets_fewer_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     inference = small.objectives()["sla"].inferences["aggregated"]
-    for head, cells in ((ProtoNetHead(), 4 * 4 * 4), (RidgeHead(), 4 * 4 * 9 * 4)):
+    for head, cells in ((ProtoNetHead(), 16 * 16), (RidgeHead(), 16 * 9 * 4)):
         monkeypatch.setattr(module, "_CELLS", 2 * cells)
         assert len(leave_one_out(small.network(head=head), inference, ITEMS, LABELS, 4).rows) == 2
 

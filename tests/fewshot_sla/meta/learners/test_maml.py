@@ -13,6 +13,7 @@ from episodes import EpisodeBatch, EpisodeSpec, Normalization, Rotation
 from episodes.errors import UserError
 from episodes.optional import learn2learn
 from episodes.source import EpisodeSource
+from episodes.targets import Targets
 from fewshot_sla.backbones import Backbone, Conv4
 from fewshot_sla.meta import DA, SLA, Plain
 from fewshot_sla.meta.learners import MAML
@@ -53,7 +54,9 @@ def episodes(t: int = 2, queries: int = 5) -> EpisodeBatch:
     generator = torch.Generator().manual_seed(1)
     support, query = (torch.randn(t, n, 1, *SIZE, generator=generator, dtype=torch.float64) for n in (6, queries))
     labels = torch.stack([(torch.arange(6) % WAYS)[torch.randperm(6, generator=generator)] for _ in range(t)])
-    return EpisodeBatch(support, labels, query, torch.randint(0, WAYS, (t, queries), generator=generator), WAYS)
+    return EpisodeBatch(
+        support, labels, query, Targets(torch.randint(0, WAYS, (t, queries), generator=generator)), WAYS
+    )
 
 
 def by_hand(model: MAML, batch: EpisodeBatch) -> Tensor:
@@ -140,7 +143,7 @@ def test_a_query_does_not_depend_on_the_others_nor_does_scoring_change_the_learn
     model, batch = learner(conv4()).train(training), episodes()
     before = copy.deepcopy(model.state_dict())
     together = model(batch)
-    alone = model(batch._replace(query=batch.query[:, :1], query_labels=batch.query_labels[:, :1]))
+    alone = model(batch._replace(query=batch.query[:, :1], query_targets=Targets(batch.query_labels[:, :1])))
     torch.testing.assert_close(alone, together[:, :1])
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -184,8 +187,8 @@ def test_learns_a_toy_problem_and_is_evaluated_on_images(objective: Plain | SLA)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for step in range(25):
-        batch = objective.expand(source.batch([2 * step, 2 * step + 1]))
-        loss = objective.loss(model(batch), batch.query_labels)
+        batch = objective.episodes(source, [2 * step, 2 * step + 1])
+        loss = objective.loss(model(batch), batch.query_targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,13 +11,13 @@ def images(count: int = 64, channels: int = 3, size: int = 12) -> torch.Tensor:
 
 def test_none_is_none() -> None:
     batch = images()
-    assert NoAugmentation()(batch) is batch
+    assert NoAugmentation().change(batch) is batch
 
 
 def test_flip_is_exact_and_image_by_image() -> None:
     batch = images(400)
     torch.manual_seed(0)
-    flipped = CropFlipJitter(padding=0, flip=0.5, jitter=0)(batch)
+    flipped = CropFlipJitter(padding=0, flip=0.5, jitter=0).change(batch)
     same = (flipped == batch).flatten(1).all(dim=1)
     mirrored = (flipped == batch.flip(-1)).flatten(1).all(dim=1)
     assert (same ^ mirrored).all()
@@ -27,7 +27,7 @@ def test_flip_is_exact_and_image_by_image() -> None:
 def test_crop_moves_pixels_and_pads_with_black() -> None:
     batch = images(200)
     torch.manual_seed(0)
-    cropped = CropFlipJitter(padding=3, flip=0, jitter=0)(batch)
+    cropped = CropFlipJitter(padding=3, flip=0, jitter=0).change(batch)
     padded = torch.nn.functional.pad(batch, (3, 3, 3, 3))
     shifts = set()
     for image, frame in zip(cropped, padded, strict=True):  # the slow way: try all 49 places
@@ -45,7 +45,7 @@ def test_crop_moves_pixels_and_pads_with_black() -> None:
 def test_jitter_stays_in_range_and_differs_from_image_to_image() -> None:
     one = images(1).expand(32, -1, -1, -1)
     torch.manual_seed(0)
-    jittered = CropFlipJitter(padding=0, flip=0, jitter=0.4)(one)
+    jittered = CropFlipJitter(padding=0, flip=0, jitter=0.4).change(one)
     assert jittered.min() >= 0
     assert jittered.max() <= 1
     assert len({tuple(image.flatten().tolist()) for image in jittered}) == 32
@@ -54,7 +54,7 @@ def test_jitter_stays_in_range_and_differs_from_image_to_image() -> None:
 def test_grey_images_are_jittered_too() -> None:
     batch = images(8, channels=1)
     torch.manual_seed(0)
-    jittered = CropFlipJitter()(batch)
+    jittered = CropFlipJitter().change(batch)
     assert jittered.shape == batch.shape
     assert not torch.equal(jittered, batch)
 
@@ -64,13 +64,13 @@ def test_the_generator_decides() -> None:
     results = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        results.append(augment(batch))
+        results.append(augment.change(batch))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
 
 
 def test_an_empty_batch_is_fine() -> None:
-    assert CropFlipJitter()(images(0)).shape == (0, 3, 12, 12)
+    assert CropFlipJitter().change(images(0)).shape == (0, 3, 12, 12)
 
 
 @pytest.mark.parametrize("arguments", [{"padding": -1}, {"flip": 1.5}, {"jitter": -0.1}])
