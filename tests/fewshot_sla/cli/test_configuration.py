@@ -1,6 +1,7 @@
 """Command lines with recipes and files: what counts over what, and that a class comes with its own arguments."""
 
 import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from episodes.errors import UserError
 from fewshot_sla.classification.recipe import classification_parser
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
+from fewshot_sla.heads import Head
 from fewshot_sla.meta.recipe import recipe_parser
 
 
@@ -101,6 +103,42 @@ def test_mistakes_are_one_line(words: str, message: str) -> None:
         parsed(words)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@dataclass
+class OneHead:
+    """A program without configurations.
+
+    Args:
+        head: an object.
+        numbers: any keys.
+    """
+
+    head: Head
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--head=fewshot_sla.heads.NoHead", "unknown class 'NoHead' in head (module fewshot_sla.heads)"),
+        ("--head=fewshot_sla.heads.SVMHead --head.D=1", "unknown key 'D' in head (fewshot_sla.heads.SVMHead)"),
+        ("--haed=fewshot_sla.heads.SVMHead", "unknown key 'haed'; did you mean 'head'?"),
+        ("--head=MyHead", "MyHead is not a known class; give its path"),
+        ("--head=nowhere.MyHead", "head: No module named 'nowhere'"),
+    ],
+)
+def test_mistakes_where_nothing_is_composed(words: str, message: str) -> None:
+    parser = configuration.build_parser("program", "description", OneHead, config_option=False)
+    with pytest.raises(UserError) as caught:
+        configuration.parse(parser, words.split())
+    assert message in str(caught.value)
+
+
+def test_a_mapping_has_any_keys() -> None:
+    parser = configuration.build_parser("program", "description", OneHead, config_option=False)
+    words = ["--head=fewshot_sla.heads.RidgeHead", '--numbers={"one": 1}', "--numbers.two=2"]
+    assert configuration.parse(parser, words).numbers == {"one": 1, "two": 2}
 
 
 def test_help_and_print_config_tell_what_the_recipe_says(capsys: pytest.CaptureFixture[str]) -> None:
