@@ -6,7 +6,9 @@ import itertools
 import re
 from argparse import SUPPRESS, ArgumentError
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -31,21 +33,17 @@ class ComposingParser(ArgumentParser):
     Attributes:
         base: what the options are where nothing else is said; None for a program without configurations.
         wing: whose recipes ``--recipe`` names.
-        flags: options that take no value.
+        parameters: of the dataclasses whose arguments are options, by name.
     """
 
     base: Mapping[str, Any] | None = None
     wing: Wing | None = None
+    parameters: Mapping[str, inspect.Parameter] = MappingProxyType({})
 
-    def __init__(self, **arguments: Any) -> None:
-        self.flags: set[str] = set()
-        super().__init__(**arguments)
-
-    def add_argument(self, *names: str, **described: Any) -> Any:
-        """Take note of flags."""
-        if described.get("action") == "store_true":
-            self.flags.update(names)
-        return super().add_argument(*names, **described)
+    def flags(self) -> set[str]:
+        """Options that take no value: those of the program itself that are off by default."""
+        defaults = self.get_defaults().as_dict()
+        return {f"--{key}" for key, value in defaults.items() if value is False and key not in self.parameters}
 
 
 def build_parser(
@@ -80,6 +78,9 @@ def build_parser(
     if config_option:
         parser.base = defaults or {}
         parser.add_argument("--config", action="config", help="YAML file with any of the options; may be repeated")
+    parser.parameters = {
+        name: parameter for group in groups for name, parameter in inspect.signature(group).parameters.items()
+    }
     for group in groups:
         parser.add_class_arguments(group, nested_key=None, fail_untyped=True, sub_configs=False)
     return parser
@@ -95,7 +96,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         UserError: one line: which key is wrong, and the nearest valid one or the values allowed.
         SystemExit: with code 0, after --help or --print_config.
     """
-    words = read_arguments(arguments, parser.flags if isinstance(parser, ComposingParser) else set())
+    words = read_arguments(arguments, parser.flags() if isinstance(parser, ComposingParser) else set())
     try:
         if not isinstance(parser, ComposingParser) or parser.base is None:
             check_keys(compose({}, *words.options), known_options(parser))
@@ -105,7 +106,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         raise UserError(_explain(str(error))) from error
 
 
-def load(parser: ComposingParser, path: Path) -> Namespace:
+def load(parser: ArgumentParser, path: Path) -> Namespace:
     """Parse a configuration file as :func:`parse` would.
 
     Raises:
@@ -113,7 +114,7 @@ def load(parser: ComposingParser, path: Path) -> Namespace:
     """
     options = read_options(path)
     try:
-        return typed(parser, compose(parser.base or {}, options))
+        return typed(parser, compose(getattr(parser, "base", None) or {}, options))
     except ArgumentError as error:
         raise UserError(f"{path}: {_explain(str(error))}") from error
     except UserError as error:
@@ -192,8 +193,11 @@ def instantiate_all(parser: ArgumentParser, options: Namespace) -> Namespace:
 
 
 def known_options(parser: ArgumentParser) -> dict[str, Any]:
-    """Every option; under a group of options, a mapping of them."""
-    return {key: value for key, value in parser.get_defaults().as_dict().items() if key != "config"}
+    """Every option, as :func:`~fewshot_sla.cli.keys.check_keys` wants to know them."""
+    parameters = parser.parameters if isinstance(parser, ComposingParser) else {}
+    defaults = {key: value for key, value in parser.get_defaults().as_dict().items() if key != "config"}
+    groups = {key for key in defaults if key in parameters and is_dataclass(parameters[key].annotation)}
+    return {key: value if key in groups else parameters.get(key) for key, value in defaults.items()}
 
 
 def _explain(message: str) -> str:

@@ -11,7 +11,7 @@ from episodes.errors import UserError
 
 def check_keys(
     options: Mapping[str, Any],
-    known: Mapping[str, Any],  # every option; under one that is a group of options: theirs
+    known: Mapping[str, Any],  # every option: under a group of options theirs, else the parameter or anything
     where: str = "",
 ) -> None:
     """Raise UserError, with the nearest valid name, for a key that nobody takes or a class that is not there.
@@ -22,12 +22,13 @@ def check_keys(
         place = f"{where}.{key}" if where else str(key)
         if key not in known:
             raise UserError(unknown(str(key), where, known))
-        if isinstance(known[key], Mapping) and "class_path" not in known[key]:
+        if isinstance(known[key], Mapping):
             if not isinstance(value, Mapping):
                 raise UserError(f"{place}: must hold options ({', '.join(known[key])}), got {value!r}")
             check_keys(value, known[key], place)
         else:
-            _check_class(value, place)
+            parameter = known[key]
+            _check_class(_with_class(value, parameter) if isinstance(parameter, inspect.Parameter) else value, place)
 
 
 def unknown(name: str, where: str, valid: Iterable[str], what: str = "key") -> str:
@@ -83,4 +84,4 @@ def _with_class(value: Any, parameter: inspect.Parameter) -> Any:
 
 
 def _is_object(kind: Any) -> bool:
-    return inspect.isclass(kind) and kind.__module__ not in ("builtins", "pathlib")
+    return inspect.isclass(kind) and kind.__module__ not in ("builtins", "dataclasses", "pathlib")
