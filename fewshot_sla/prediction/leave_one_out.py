@@ -54,7 +54,8 @@ def leave_one_out(
     eligible = (counts[labels] > 1).nonzero().flatten().cpu().numpy()
     size, m = items.shape[:2]
     quick = by_prototypes(learner)
-    cells = m * ways * (ways if quick else size * m)  # of the indicator of rows and labels that a head makes
+    total = inference.labelling.ways(ways, m)
+    cells = total * (total if quick else size * m)  # of the indicator of rows and labels that a head makes
     most = max(1, min(most, _CELLS // cells))
     rows = eligible
     if len(rows) > most:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from episodes.views import normalized_views
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
@@ -104,10 +105,11 @@ def test_an_ensemble_is_the_mean_of_its_members(
     total = torch.zeros(48, 4)
     for path in (runs["SLA"], other):
         run = load_trained(CLASSIFICATION, RunFolder(path))
-        batch = next(iter(images.batches(48, 0, run.normalization).in_order()))
+        batch = next(iter(images.batches(48, 0).in_order()))
         run.model.eval()
         with torch.no_grad():
-            logits = run.model(run.recipe.objective.transformations(batch.images))
+            views = normalized_views(batch.pixels, run.recipe.objective.transformations, run.normalization)
+            logits = run.model(views)
         total += run.recipe.objective.predict(logits, "aggregated").softmax(-1)
     expected = float((total.argmax(-1) == images.labels).float().mean())
     found = {result["inference"]: result["accuracy"] for result in document["results"]}

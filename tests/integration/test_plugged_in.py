@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from fewshot_sla.classification.trained import load_classifier
-from fewshot_sla.meta.trained import load_trained
 
 from episodes import EpisodeSource, EpisodeSpec, Rotation
+from fewshot_sla.classification.kind import CLASSIFICATION
+from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.protocol import evaluate, predict_episode
-from fewshot_sla.prediction.predictor import make_predictor
+from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.trained import load_trained
 from tests.fewshot_sla.prediction import small
 from tests.integration import classification_doors as classes
 from tests.integration import doors
@@ -71,8 +72,8 @@ def test_an_inference_of_ones_own_is_evaluated_with_the_others(trained: Path) ->
     assert doors.run_test(trained / "fewshot") == 0
     document = json.loads((trained / "fewshot" / "results.json").read_text())
     assert "largest" in {result["inference"] for result in document["results"]}
-    run = load_trained(RunFolder(trained / "fewshot"))
-    images = run.recipe.data.load("test")
+    run = load_trained(META, RunFolder(trained / "fewshot"))
+    images = run.recipe.data.open("test")
     source = EpisodeSource(images, EpisodeSpec(5, 1, 3), 0, run.normalization)
     found = evaluate(run.recipe.learner, run.recipe.objective, source, range(4))["largest"]
     learner = run.recipe.learner.eval()
@@ -91,11 +92,11 @@ def test_and_classifies(trained: Path) -> None:
     assert classes.run_class_test(trained / "classes", "--inference=largest") == 0
     document = json.loads((trained / "classes" / "results.json").read_text())
     found = {result["inference"]: result for result in document["results"] if result["split"] == "test"}
-    run = load_classifier(RunFolder(trained / "classes"))
-    images = TinyClasses().load("test")
-    run.classifier.eval()
+    run = load_trained(CLASSIFICATION, RunFolder(trained / "classes"))
+    images = TinyClasses().open("test")
+    run.model.eval()
     with torch.no_grad():
-        joint = run.classifier(Rotation()(run.normalization(images.images)))["joint"]
+        joint = run.model(Rotation()(run.normalization(images.images)))["joint"]
     right = 0
     for r, label in enumerate(images.labels.tolist()):
         largest = [max(float(joint[r, j, y * 4 + j]) for j in range(4)) for y in range(4)]
@@ -109,7 +110,7 @@ def test_and_predicts_pictures() -> None:
     source = EpisodeSource(images, EpisodeSpec(5, 2, 6), 3, model.normalization)
     model.objective.primary = "largest"
     episode, expected = predict_episode(model.learner, model.objective, source, 0)
-    predictor = make_predictor(
+    predictor = fit(
         model,
         images.images[episode.support[0]].numpy(),
         episode.support_labels[0].numpy(),

@@ -36,23 +36,22 @@ def by_hand(images: LabelledImages, numbers: torch.Tensor, factor: float = 1.0) 
 
 @pytest.mark.parametrize("augmentation", [None, Darker()], ids=["plain", "augmented"])
 def test_batches_are_the_images_that_the_sampler_names(augmentation: ImageAugmentation | None) -> None:
-    images = TinyImages(channels=3).load("train")
-    source = BatchSource(images, 32, 7, Normalization.of(images), augmentation)
+    images = TinyImages(channels=3).open("train")
+    source = BatchSource(images, 32, 7, augmentation)
     for number in (3, 0):
         chosen = BatchSampler(len(images), 32, 7)[number]
         batch = source.batch(number)
         assert batch.pixels.dtype == (torch.float32 if augmentation else torch.uint8)
         assert batch.labels.dtype == torch.int64
         assert not batch.targets.is_mixed
-        seen, expected = source.normalization(batch.pixels), by_hand(images, chosen, 0.5 if augmentation else 1.0)
+        seen, expected = Normalization.of(images)(batch.pixels), by_hand(images, chosen, 0.5 if augmentation else 1.0)
         torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-5)
         assert torch.equal(batch.labels, images.labels[chosen])
-    assert source.batches_per_epoch == 80 / 32
 
 
 def test_in_order_is_every_image_once_and_never_augmented() -> None:
-    images = TinyImages(channels=3).load("train")
-    source = BatchSource(images, 32, 7, Normalization.of(images), Darker())
+    images = TinyImages(channels=3).open("train")
+    source = BatchSource(images, 32, 7, Darker())
     batches = list(source.in_order())
     assert [len(batch.labels) for batch in batches] == [32, 32, 16]
     assert torch.equal(torch.cat([batch.pixels for batch in batches]), images.images)
@@ -67,8 +66,8 @@ def test_in_order_is_every_image_once_and_never_augmented() -> None:
 
 
 def test_the_default_generator_decides_the_augmentation_and_nothing_else() -> None:
-    images = TinyImages(channels=3).load("train")
-    source = BatchSource(images, 8, 0, Normalization.of(images), CropFlipJitter(padding=2))
+    images = TinyImages(channels=3).open("train")
+    source = BatchSource(images, 8, 0, CropFlipJitter(padding=2))
     results = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
@@ -82,11 +81,10 @@ def test_the_default_generator_decides_the_augmentation_and_nothing_else() -> No
 @pytest.mark.parametrize("resident", [True, False], ids=["on the device", "in memory"])
 def test_batches_are_on_the_target_device(device: str, resident: bool) -> None:
     there = torch.device(device, 0) if device == "cuda" else torch.device(device)
-    images = TinyImages(channels=3).load("train")
+    images = TinyImages(channels=3).open("train")
     moved = replace(images, images=images.images.to(there) if resident else images.images, device=there)
-    normalization = Normalization.of(images)
-    expected = BatchSource(images, 16, 3, normalization).batch(9)
-    batch = BatchSource(moved, 16, 3, Normalization.of(images).to(there)).batch(9)
+    expected = BatchSource(images, 16, 3).batch(9)
+    batch = BatchSource(moved, 16, 3).batch(9)
     assert batch.pixels.device == batch.labels.device == there
     assert torch.equal(batch.pixels.cpu(), expected.pixels)
     assert torch.equal(batch.labels.cpu(), expected.labels)
@@ -95,10 +93,4 @@ def test_batches_are_on_the_target_device(device: str, resident: bool) -> None:
 def test_no_images_are_refused_by_name() -> None:
     images = LabelledImages(torch.zeros(0, 1, 4, 4, dtype=torch.uint8), torch.zeros(0).long(), ("a",), "pets/train")
     with pytest.raises(UserError, match=r"^pets/train: there are no images to draw batches from$"):
-        BatchSource(images, 4, 0, Normalization(torch.zeros(1), torch.ones(1)))
-
-
-def test_it_may_be_used_as_a_context() -> None:
-    images = TinyImages().load("train")
-    with BatchSource(images, 4, 0, Normalization.of(images)) as source:
-        assert len(source.batch(0).labels) == 4
+        BatchSource(images, 4, 0)

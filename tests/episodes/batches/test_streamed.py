@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +18,20 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from episodes.batches.batch import ImageBatch
-from episodes.batches.streamed import IMAGENET_DEVIATION, IMAGENET_MEAN, StreamedBatches, files_normalization
+from episodes.batches.streamed import StreamedBatches, files_normalization
 from episodes.datasets.readers.streamed_folders import StreamedFolders
 from episodes.errors import UserError
 from episodes.images.augmentation import ImageAugmentation
 from episodes.images.files import ImageFiles
-from episodes.images.normalization import Normalization
+from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.images.random_crops import UNITS, random_crop
 from episodes.randomness import derive_seed, random_units
 from tests.episodes.images.photographs import write_photographs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SIZE = 24
 SEED = 5
+IMAGENET = Normalization(torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION))
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +45,12 @@ def files(root: Path, workers: int = 0, **options: float) -> ImageFiles:
 
 def batches(root: Path, workers: int = 0, stride: int = 1, seed: int = SEED) -> StreamedBatches:
     images = files(root, workers)
-    return StreamedBatches(images, 4, seed, files_normalization(images), stride=stride)
+    return StreamedBatches(images, 4, seed, stride=stride)
 
 
-def seen(source: StreamedBatches, *found: ImageBatch) -> Tensor:
+def seen(*found: ImageBatch) -> Tensor:
     """Pixels as the network sees them."""
-    return torch.cat([source.normalization(batch.pixels) for batch in found])
+    return torch.cat([IMAGENET(batch.pixels) for batch in found])
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +87,13 @@ def children() -> set[int]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_training_images_are_those_of_torchvision(root: Path, workers: int) -> None:
     source = batches(root, workers)
-    with source:
+    with closing(source):
         for number in (0, 1, 2, 3, 4, 60):
             chosen = source.sampler[number].tolist()
             batch = source.batch(number)
             assert batch.labels.tolist() == [source.images.labels[k] for k in chosen]
             expected = [seen_in_training(source.images, k, 4 * number + place) for place, k in enumerate(chosen)]
-            torch.testing.assert_close(seen(source, batch), torch.stack(expected), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(seen(batch), torch.stack(expected), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -101,11 +103,11 @@ def test_in_order_are_the_centres_by_torchvision(root: Path, workers: int) -> No
     expected = torch.stack([normalized(by_hand(decoded(path))) for path in source.images.paths])
     found = list(source.in_order(batch_size=6))
     assert [len(batch.labels) for batch in found] == [6, 6, 3]
-    torch.testing.assert_close(seen(source, *found), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(seen(*found), expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(torch.cat([batch.labels for batch in found]), source.images.labels)
     some = torch.tensor([14, 3, 3])
     (batch,) = source.in_order(some)
-    torch.testing.assert_close(seen(source, batch), expected[some], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(seen(batch), expected[some], rtol=1e-5, atol=1e-5)
     (empty,) = source.in_order(some[:0])
     assert (empty.pixels.shape, empty.labels.shape) == ((0, 3, SIZE, SIZE), (0,))
     assert not children()
@@ -115,12 +117,12 @@ def test_in_order_are_the_centres_by_torchvision(root: Path, workers: int) -> No
 def test_a_batch_is_the_same_whatever_was_read_before(root: Path, workers: int) -> None:
     straight = batches(root)
     expected = [straight.batch(number) for number in range(9)]
-    with batches(root, workers) as source:
+    with closing(batches(root, workers)) as source:
         for number in (7, 8, 2, 3, 4, 3, 3, 0):
             batch = source.batch(number)
             assert torch.equal(batch.pixels, expected[number].pixels)
             assert torch.equal(batch.labels, expected[number].labels)
-    with batches(root, workers, stride=3) as second_of_three:
+    with closing(batches(root, workers, stride=3)) as second_of_three:
         for number in (1, 4, 7):
             assert torch.equal(second_of_three.batch(number).pixels, expected[number].pixels)
     assert not torch.equal(batches(root, seed=6).batch(0).pixels, expected[0].pixels)
@@ -137,7 +139,7 @@ def test_an_image_looks_different_in_every_epoch(root: Path) -> None:
 
 
 def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: Path) -> None:
-    with batches(root, 2, stride=2) as source:
+    with closing(batches(root, 2, stride=2)) as source:
         source.batch(1)
         first = children()
         assert len(first) == 2
@@ -158,7 +160,7 @@ def test_workers_go_on_with_the_next_number_and_start_again_with_another(root: P
 
 def test_no_more_workers_than_processors(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
-    with batches(root, 2) as source:
+    with closing(batches(root, 2)) as source:
         source.batch(0)
         assert len(children()) == 1
 
@@ -167,7 +169,7 @@ def test_reading_leaves_the_default_generator_alone(root: Path) -> None:
     torch.manual_seed(3)
     state = torch.get_rng_state()
     for workers in (0, 2):
-        with batches(root, workers) as source:
+        with closing(batches(root, workers)) as source:
             source.batch(4)
             list(source.in_order(batch_size=4))
     assert torch.equal(torch.get_rng_state(), state)
@@ -180,8 +182,7 @@ def test_more_augmentation_sees_pixels_between_0_and_1(root: Path) -> None:
             return images / 2
 
     images = files(root)
-    normalization = Normalization(torch.zeros(3), torch.ones(3))
-    plain, half = (StreamedBatches(images, 4, SEED, normalization, extra) for extra in (None, Half()))
+    plain, half = (StreamedBatches(images, 4, SEED, extra) for extra in (None, Half()))
     torch.testing.assert_close(half.batch(2).pixels, plain.batch(2).pixels / 255 / 2)
     assert torch.equal(next(half.in_order()).pixels, next(plain.in_order()).pixels)
 
@@ -191,9 +192,9 @@ def test_smallest_crop_and_flip_may_be_turned_off(root: Path) -> None:
     images = files(root, smallest_crop=1.0, flip=0.0)
     square = next(k for k, path in enumerate(images.paths) if path.endswith(".gif"))
     one = replace(images, paths=(images.paths[square],), labels=images.labels[:1])
-    source = StreamedBatches(one, 40, SEED, files_normalization(one))
+    source = StreamedBatches(one, 40, SEED)
     whole = normalized(v2.functional.resize(decoded(one.paths[0]), [SIZE, SIZE]))
-    images = seen(source, source.batch(0))
+    images = seen(source.batch(0))
     assert any(torch.allclose(image, whole, atol=1e-5) for image in images)
     mirrored = whole.flip(-1)
     assert not any(torch.allclose(image, mirrored, atol=1e-5) for image in images)
@@ -231,7 +232,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_workers_leave_signals_to_the_parent(root: Path) -> None:
-    with batches(root, 2) as source:
+    with closing(batches(root, 2)) as source:
         expected = [batches(root).batch(number).pixels for number in range(14)]
         for number in (0, 1):  # one of each worker: both are well under way
             assert torch.equal(source.batch(number).pixels, expected[number])
@@ -257,12 +258,12 @@ def test_workers_end_with_batches_that_are_garbage(root: Path) -> None:
 
 def test_a_program_ends_even_if_nobody_closes_its_batches(root: Path) -> None:
     program = (
-        "from episodes import decoding\n"
+        "from episodes.images import decoding\n"
         "from episodes.datasets.readers.streamed_folders import StreamedFolders\n"
-        "from episodes.batches.streamed import StreamedBatches, files_normalization\n"
+        "from episodes.batches.streamed import StreamedBatches\n"
         "decoding._GRACE = 10**6\n"
         f"images = StreamedFolders({str(root)!r}, image_size=8, workers=2).open('train')\n"
-        "source = StreamedBatches(images, 4, 0, files_normalization(images))\n"
+        "source = StreamedBatches(images, 4, 0)\n"
         "source.batch(0)\n"
         "validation = source.in_order(batch_size=2)\n"
         "next(validation)\n"
@@ -305,7 +306,7 @@ def test_what_cannot_be_is_refused(root: Path) -> None:
         batches(root, stride=0)
     nothing = replace(images, paths=(), labels=images.labels[:0])
     with pytest.raises(UserError, match=r"^zoo/train: there are no images to draw batches from$"):
-        StreamedBatches(nothing, 4, 0, files_normalization(nothing))
+        StreamedBatches(nothing, 4, 0)
 
 
 @pytest.mark.cuda
@@ -315,7 +316,7 @@ def test_batches_go_to_the_gpu(root: Path, workers: int) -> None:
     device = torch.device("cuda", 0)
     expected = batches(root)
     images = files(root, workers).on(device)
-    with StreamedBatches(images, 4, SEED, files_normalization(images).to(device)) as source:
+    with closing(StreamedBatches(images, 4, SEED)) as source:
         for number in range(6):
             batch = source.batch(number)
             assert batch.pixels.device == batch.labels.device == device

@@ -33,15 +33,15 @@ def test_from_a_source_to_batches(streamed: bool, tmp_path: Path) -> None:
     assert there.target == CPU
     assert there.fingerprint == images.fingerprint
     augmentation = CropFlipJitter(padding=1)
-    with closing(there.batches(7, 3, images.normalization(), augmentation, stride=2)) as batches:
+    with closing(there.batches(7, 3, augmentation, stride=2)) as batches:
         assert isinstance(batches, StreamedBatches if streamed else BatchSource)
         assert batches.images.image_shape == images.image_shape
         assert batches.augmentation is augmentation
         assert batches.sampler.seed == 3
         for number in (1, 3):
-            pixels, labels = batches.batch(number)
-            assert pixels.shape == (7, 3, 20, 20)
-            assert torch.equal(labels, images.labels[batches.sampler[number]])
+            batch = batches.batch(number)
+            assert batch.pixels.shape == (7, 3, 20, 20)
+            assert torch.equal(batch.labels, images.labels[batches.sampler[number]])
         if isinstance(batches, StreamedBatches):
             assert batches.stride == 2
 

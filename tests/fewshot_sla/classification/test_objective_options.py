@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from episodes import UserError
+from episodes.targets import Targets
 from fewshot_sla.classification.label_losses import LDAM, CrossEntropy
 from fewshot_sla.classification.objectives import DA, MT, SLA, SLASD, Baseline, ClassificationObjective, Standing
 from fewshot_sla.classification.reweighting import ClassBalanced, NoReweighting
@@ -93,7 +94,10 @@ def test_every_loss_takes_a_reweighting_from_the_command_line(name: str) -> None
             "objective.reduction: Expected a typing.Literal['mean', 'sum']. Got value: max",
         ),
         (["--objective.temperature=0"], "SLASD temperature must be positive and finite, got 0.0"),
-        (["--objective.label_loss=episodes.Rotation"], "objective.label_loss: episodes.Rotation is not a LabelLoss"),
+        (
+            ["--objective.label_loss=episodes.Rotation"],
+            "objective.label_loss: episodes.Rotation is not a LabelLoss, nor a function annotated to return one",
+        ),
         (
             ["--objective.label_loss.tau=1"],
             f"unknown key 'tau' in objective.label_loss ({HERE}.label_losses.CrossEntropy); valid ones are reweighting",
@@ -109,7 +113,10 @@ def test_every_loss_takes_a_reweighting_from_the_command_line(name: str) -> None
             ],
             "ClassBalanced start must be at least 0 and below 1, got 1.0",
         ),
-        (["--objective=fewshot_sla.meta.SLA"], "objective: fewshot_sla.meta.SLA is not a ClassificationObjective"),
+        (
+            ["--objective=fewshot_sla.meta.SLA"],
+            "objective: fewshot_sla.meta.SLA is not a ClassificationObjective, nor a function annotated to return one",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments: list[str], message: str) -> None:
@@ -129,7 +136,7 @@ def test_help_explains_every_option(
     told = " ".join(capsys.readouterr().out.split())
     assert "the M known transformations." in told
     assert '"mean" or "sum" of the' in told
-    assert "default: {'class_path': 'fewshot_sla.classification.label_losses.CrossEntropy'}" in told
+    assert "default: {'class_path': 'fewshot_sla.classification.CrossEntropy'}" in told
 
 
 @pytest.mark.parametrize("kind", [Baseline, DA, MT, SLA, SLASD])
@@ -146,4 +153,4 @@ def test_counts_are_checked_before_training_and_asked_for_in_it(kind: type[Class
     m = objective.transformations.m
     logits = {name: torch.zeros(2, m, size) for name, size in objective.outputs(3).items()}
     with pytest.raises(UserError, match=r"^ClassBalanced needs the class counts"):
-        objective.loss(logits, torch.tensor([0, 2]), Standing())
+        objective.loss(logits, Targets(torch.tensor([0, 2])), Standing())

@@ -15,7 +15,7 @@ from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import ten_crops
 from fewshot_sla.classification.label_losses import LDAM
 from fewshot_sla.classification.objectives import DA, SLA, SLASD, ClassificationObjective
-from fewshot_sla.classification.predictions import Predictions, ensemble, predict_classes
+from fewshot_sla.classification.predictions import Predictions, counted, ensemble, predict_classes
 from tests.integration.plugins import LinearBackbone
 
 N, M, SIDE = 3, 4, 6
@@ -60,10 +60,11 @@ def test_probabilities_are_those_of_a_slow_loop(name: str, crops: int) -> None:
     classifier = classifier_of(objective)
     scale = 30.0 if "LDAM" in name else 1.0
     cut = partial(ten_crops, padding=1)
-    done: list[int] = []
+    done: list[tuple[str, int, int]] = []
     more = {"crops": cut} if crops > 1 else {}
-    found = predict_classes(classifier, objective, batches(), NORMALIZATION, on_batch=done.append, **more)
-    assert done == [3, 5]
+    told = counted(batches(), 5, lambda *far: done.append(far))
+    found = predict_classes(classifier, objective, told, NORMALIZATION, **more)
+    assert done == [("images", 3, 5), ("images", 5, 5)]
     assert found.labels.equal(torch.cat([batch.labels for batch in batches()]))
     images = (torch.cat([batch.pixels for batch in batches()]) / 255 - 0.3) / 0.2
     for inference in objective.inferences:

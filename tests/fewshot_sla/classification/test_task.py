@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from episodes.batches.source import BatchSource, ImageBatch
+from episodes.batches.source import BatchSource
 from episodes.images.augmentation import NoAugmentation
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+from episodes.targets import Targets
 from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.objectives import SLA, Standing
@@ -22,6 +23,7 @@ from tests.integration.plugins import LinearBackbone
 from tests.tiny import TinyClasses
 
 CLASSES, SIDE = 3, 6
+PLAIN = Normalization(torch.zeros(1), torch.ones(1))
 
 
 def source(count: int, batch_size: int = 4) -> BatchSource:
@@ -29,7 +31,7 @@ def source(count: int, batch_size: int = 4) -> BatchSource:
     pixels = torch.randint(0, 256, (count, 1, SIDE, SIDE), generator=generator, dtype=torch.uint8)
     labels = torch.randint(CLASSES, (count,), generator=generator)
     images = LabelledImages(pixels, labels, ("a", "b", "c"), "made-up/val")
-    return BatchSource(images, batch_size, 0, Normalization(torch.zeros(1), torch.ones(1)))
+    return BatchSource(images, batch_size, 0)
 
 
 def process(rank: int, processes: int, others: Tensor | None = None) -> Any:
@@ -51,23 +53,23 @@ def test_every_process_validates_its_share_and_all_get_the_accuracy_of_all(count
     with torch.random.fork_rng():
         torch.manual_seed(0)
         classifier = Classifier(LinearBackbone(size=SIDE), objective.outputs(CLASSES), (SIDE, SIDE))
-    alone = accuracies(process(0, 1), classifier, objective, source(count))
+    alone = accuracies(process(0, 1), classifier, objective, source(count), PLAIN)
     summed: list[Tensor] = []
     for rank in range(processes):
         fabric = process(rank, processes)
         fabric.all_reduce = lambda tensor, reduce_op: summed.append(tensor) or tensor  # type: ignore[func-returns-value]
-        accuracies(fabric, classifier, objective, source(count))
+        accuracies(fabric, classifier, objective, source(count), PLAIN)
     total = torch.stack(summed).sum(0)
     assert dict(zip(objective.inferences, (total / count).tolist(), strict=True)) == pytest.approx(alone)
-    shared = accuracies(process(0, processes, total - summed[0]), classifier, objective, source(count))
+    shared = accuracies(process(0, processes, total - summed[0]), classifier, objective, source(count), PLAIN)
     assert shared == pytest.approx(alone)
 
 
 class Recorded(SLA):
     """Notes the images and the standing of every loss."""
 
-    def loss(self, logits: Any, labels: Tensor, standing: Standing) -> Tensor:
-        self.seen.append((labels.tolist(), standing.done))
+    def loss(self, logits: Any, targets: Targets, standing: Standing) -> Tensor:
+        self.seen.append((targets.labels.tolist(), standing.done))
         return torch.zeros(())
 
 
@@ -85,7 +87,7 @@ def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_trainin
         backbone=LinearBackbone(size=SIDE),
         augmentation=NoAugmentation(),
     )
-    whole = data.open("train").batches(12, 0, data.open("train").normalization())
+    whole = data.open("train").batches(12, 0)
     for step in (0, 4):
         objective.seen = []
         for rank in (0, 1):
@@ -95,7 +97,7 @@ def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_trainin
             assert task.score == ""
             for number in range(task.passes):
                 task.outcome(task.model, Clock(step, 5), number * 2 + rank)
-        batch: ImageBatch = whole.batch(step)
+        batch = whole.batch(step)
         shares = [labels for labels, _ in objective.seen]
         in_order = [shares[rank * 2 + number] for number in range(2) for rank in range(2)]
         assert [label for share in in_order for label in share] == batch.labels.tolist()

@@ -6,9 +6,9 @@ import torch
 import yaml
 
 from fewshot_sla.backbones import Conv4
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.predictions import Predictions
 from fewshot_sla.classification.results import summarize_classes
-from fewshot_sla.classification.testing import is_tested
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder, write_text
 from fewshot_sla.runs.results import save_results
@@ -41,7 +41,7 @@ def trained(folder: RunFolder, step: int) -> None:
 
 
 def add_results(folder: RunFolder, *inferences: str, crops: int = 1) -> None:
-    images = TinyClasses().load("test")
+    images = TinyClasses().open("test")
     found = Predictions(images.labels, {name: torch.full((len(images), 4), 0.25) for name in inferences})
     results = summarize_classes(found, images, [12] * 4, primary="aggregated", step=7, crops=crops)
     save_results(folder, results, {}, images, {})
@@ -49,18 +49,18 @@ def add_results(folder: RunFolder, *inferences: str, crops: int = 1) -> None:
 
 def test_a_run_is_tested_by_every_inference_with_the_weights_and_images_of_now(tmp_path: Path) -> None:
     folder = run_folder(tmp_path)
-    assert not is_tested(folder, "test")
+    assert not CLASSIFICATION.results(folder, "test")
     add_results(folder, "single")
-    assert not is_tested(folder, "test")
+    assert not CLASSIFICATION.results(folder, "test")
     add_results(folder, "aggregated", crops=10)
-    assert not is_tested(folder, "test")
+    assert not CLASSIFICATION.results(folder, "test")
     add_results(folder, "aggregated")
-    assert is_tested(folder, "test")
-    assert not is_tested(folder, "val")
+    assert CLASSIFICATION.results(folder, "test")
+    assert not CLASSIFICATION.results(folder, "val")
     trained(folder, step=8)
-    assert not is_tested(folder, "test")
+    assert not CLASSIFICATION.results(folder, "test")
     trained(folder, step=7)
     folder.config.write_text(
         folder.config.read_text().replace("TinyClasses", "TinyClasses\n  init_args: {per_class: 9}")
     )
-    assert not is_tested(folder, "test")
+    assert not CLASSIFICATION.results(folder, "test")

@@ -57,7 +57,7 @@ def test_the_heavier_label_is_the_right_one() -> None:
 
 @pytest.mark.parametrize("objective", [Plain(), DA(Rotation()), SLA(Rotation())], ids=["plain", "da", "sla"])
 def test_training_episodes_have_pure_supports_and_mixed_queries(objective: EpisodeObjective) -> None:
-    images = TinyImages().load("train")
+    images = TinyImages().open("train")
     source = EpisodeSource(images, EpisodeSpec(3, 2, 4), 0, Normalization.of(images), Mixup())
     plain = EpisodeSource(images, EpisodeSpec(3, 2, 4), 0, Normalization.of(images))
     torch.manual_seed(0)

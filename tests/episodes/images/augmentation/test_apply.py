@@ -93,7 +93,7 @@ def test_images_are_mixed_first_and_their_views_made_of_the_mixture() -> None:
 def test_in_batches_images_are_mixed_with_images_of_the_batch() -> None:
     torch.manual_seed(0)
     images = painted()
-    source = BatchSource(images, 12, 0, NO_CHANGE, Mixup())
+    source = BatchSource(images, 12, 0, Mixup())
     batch, chosen = source.batch(3), source.sampler[3]
     share = float(batch.targets.share[0])
     for b, number in enumerate(chosen.tolist()):
@@ -129,6 +129,6 @@ class Careless(Augmentation):
 )
 def test_augmentations_that_break_their_contract_are_named(augmentation: Augmentation, message: str) -> None:
     with pytest.raises(UserError, match=f"^{message}"):
-        BatchSource(painted(), 12, 0, NO_CHANGE, augmentation).batch(0)
+        BatchSource(painted(), 12, 0, augmentation).batch(0)
     with pytest.raises(UserError, match=message.replace("12", r"(12|18)")):
         episodes(augmentation).batch([0])

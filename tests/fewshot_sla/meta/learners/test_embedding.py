@@ -9,6 +9,7 @@ from torch import Tensor
 
 from episodes import EpisodeBatch
 from episodes.errors import UserError
+from episodes.targets import Targets
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead
 from fewshot_sla.meta.learners import EmbeddingLearner, MetaLearner
@@ -26,7 +27,7 @@ def episodes(t: int = 2, rows: int = 6, queries: int = 5) -> EpisodeBatch:
     generator = torch.Generator().manual_seed(1)
     support, query = (torch.randn(t, n, 1, 16, 16, generator=generator, dtype=torch.float64) for n in (rows, queries))
     labels = torch.stack([(torch.arange(rows) % 3)[torch.randperm(rows, generator=generator)] for _ in range(t)])
-    return EpisodeBatch(support, labels, query, torch.randint(0, 3, (t, queries), generator=generator), 3)
+    return EpisodeBatch(support, labels, query, Targets(torch.randint(0, 3, (t, queries), generator=generator)), 3)
 
 
 @pytest.mark.parametrize("head", [ProtoNetHead(), RidgeHead()])
@@ -54,7 +55,7 @@ def test_in_evaluation_a_query_does_not_depend_on_the_others() -> None:
     """With BatchNorm in training mode it would: LearningToCompare #12, reptile #12, learn2learn #207."""
     model, batch = learner().eval(), episodes()
     together = model(batch)
-    alone = model(batch._replace(query=batch.query[:, :1], query_labels=batch.query_labels[:, :1]))
+    alone = model(batch._replace(query=batch.query[:, :1], query_targets=Targets(batch.query_labels[:, :1])))
     torch.testing.assert_close(alone, together[:, :1])
     outlier = batch.query.clone()
     outlier[:, 1:] += 1000
