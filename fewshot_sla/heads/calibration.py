@@ -9,7 +9,7 @@ from torch import Tensor
 
 from episodes.errors import UserError
 
-SPREAD = 1.0
+SPREAD = 0.5
 """Spread of the logits that a calibrated start aims at."""
 
 

@@ -1,4 +1,4 @@
-"""A calibrated start: the scale that gives the logits of the first episodes a spread of 1."""
+"""A calibrated start: the scale that gives the logits of the first episodes a spread of one half."""
 
 import math
 
@@ -69,7 +69,7 @@ def test_a_calibrated_head_has_that_spread_whatever_it_began_with(
     for head in heads:
         parameters = [name for name, _ in head.named_parameters()]
         assert head.calibrate(*episode(size)) is None
-        assert spread_by_loops(head(*episode(size))) == pytest.approx(1, rel=1e-5)
+        assert spread_by_loops(head(*episode(size))) == pytest.approx(0.5, rel=1e-5)
         assert [name for name, _ in head.named_parameters()] == parameters == (["scale"] if learn_scale else [])
         assert head.scale.grad is None
     assert torch.equal(heads[0].scale, heads[1].scale)

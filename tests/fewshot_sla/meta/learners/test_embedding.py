@@ -176,13 +176,13 @@ def test_items_and_logits_are_the_two_halves_of_forward() -> None:
 
 
 @pytest.mark.parametrize("passes", ["joint", "separate"])
-def test_a_calibrated_learner_starts_with_a_spread_of_one_in_training(passes: str) -> None:
+def test_a_calibrated_learner_starts_with_that_spread_in_training(passes: str) -> None:
     model, batch = learner().eval(), episodes()
     model.passes = passes
     model.calibrate(batch)
     assert not model.training
     spread = model.train()(batch).std(dim=-1, correction=0).mean()  # of the two passes too: what training will see
-    assert float(spread.detach()) == pytest.approx(1, rel=1e-6)
+    assert float(spread.detach()) == pytest.approx(0.5, rel=1e-6)
 
 
 def test_calibrating_changes_the_scale_and_nothing_else() -> None:
