@@ -155,7 +155,8 @@ def easyfsl_feed(given: Setting, episodes: int) -> Feed:
         items = iter(loaders[batches])
         for _ in range(batches):
             fields = zip(*(item[:4] for item in islice(items, episodes)), strict=True)
-            yield finished(EpisodeBatch._make([*map(torch.stack, fields), SPEC.n_way]), given)
+            support, support_labels, query, query_labels = map(torch.stack, fields)
+            yield finished(EpisodeBatch(support, support_labels, query, Targets(query_labels), SPEC.n_way), given)
 
     return feed
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from episodes import (
     ColorPermutation,
@@ -237,3 +238,26 @@ def test_impossible_images_are_named_before_and_when_they_come(transformations, 
 
 def test_repr_says_what_is_in_it() -> None:
     assert repr(Rotation((0, 180))) == "Rotation(identity, rotate180)"
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied from one device to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._to_copy.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "transformations", [ColorPermutation(), Subset(Rotation(), ["identity", "rotate180"])], ids=["colours", "subset"]
+)
+def test_what_picks_views_is_copied_to_a_device_once(transformations: Transformations) -> None:
+    images = torch.empty(2, 3, 4, 4, device="meta")
+    with Copies() as copies:
+        for _ in range(3):
+            assert transformations(images).device == images.device
+    assert copies.count == 1
