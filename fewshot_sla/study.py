@@ -66,8 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"{error}; options of train go behind --, as in -- --loop.steps 100") from error
     study: Study = configuration.instantiate(parser, options, Study)
     words = options.recipes or list(DIGITS)
-    kind = _kind(words)
     recipes = {name: [*described, *options_of_train] for name, described in _recipes(words).items()}
+    kind = _kind(words)
     _check(kind, recipes)
 
     # Heavy imports come after the command line is known to be good.

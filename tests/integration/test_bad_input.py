@@ -43,7 +43,21 @@ MISTAKES = {
         "the learner must give logits",
     ),
     "a head of nothing but NaN": (["--learner.head=tests.integration.plugins.NotANumber"], "NaN or infinite logits"),
-    "a schedule that wants figures": (["--schedule=torch.optim.lr_scheduler.ReduceLROnPlateau"], "choose another one"),
+    "a schedule that wants figures": (
+        [
+            "--schedule=fewshot_sla.training.torch_schedule.TorchSchedule",
+            "--schedule.scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau",
+        ],
+        "ReduceLROnPlateau does not go with steps on batches; choose another scheduler",
+    ),
+    "steps in place of shares": (
+        [
+            "--schedule=fewshot_sla.training.schedules.PiecewiseConstant",
+            "--schedule.milestones=[400]",
+            "--schedule.factors=[0.1]",
+        ],
+        "milestones must be a share of the training, 0 to 1, not a number of steps, got 400",
+    ),
     "nothing to resume": (["--resume"], "there is no such folder"),
     "a run folder without a name": (["--run_folder="], "needs a name"),
     "uneven sharing": (["--episodes_per_step=3", "--episodes_per_forward=2"], "must be a multiple"),

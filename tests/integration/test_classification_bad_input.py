@@ -125,7 +125,7 @@ def test_the_doors_of_both_trainers_tell_their_runs_apart(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert episodic.train(tmp_path / "episodic", steps=2) == 0
-    assert "is not a run of python -m fewshot_sla.train" in words_of(capsys, tmp_path / "episodic")
+    assert "not a run of this version's train but a run of meta_train" in words_of(capsys, tmp_path / "episodic")
     assert episodic.run_test(run) == 2
     assert "runs of python -m fewshot_sla.train are tested with python -m fewshot_sla.test" in capsys.readouterr().err
 

@@ -10,7 +10,10 @@ from PIL import Image
 
 from episodes.images.labelled import LabelledImages
 from fewshot_sla import study, train
+from fewshot_sla.classification.kind import ClassificationKind
 from fewshot_sla.cli.door import INTERRUPTED, run_door
+from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.recipe import Hardware
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
 
@@ -84,8 +87,8 @@ def test_deferred_reweighting_is_not_undone_by_a_longer_run(tmp_path: Path, caps
     assert doors.train_classifier(folder, *deferred, steps=6) == 0
     assert resume(folder, "--loop.steps=7") == 2  # step 3 was half of 6, and is not of 7
     assert one_line(capsys) == (
-        f"error: {folder}: ClassBalanced goes by the share of the training that is done, and step 3 of 6 was weighted "
-        "as it would not be in a run of 7 steps; keep loop.steps, or start anew in another --run_folder"
+        f"error: {folder}: the recipe goes by the share of the training that is done, and step 3 of 6 was not made as "
+        "it would be in a run of 7 steps; keep loop.steps (6), or start anew in another --run_folder"
     )
     assert resume(folder) == 0
     always = tmp_path / "always"
@@ -206,13 +209,18 @@ def test_a_study_tests_whatever_inference_is_missing(config: Path, tmp_path: Pat
 def test_a_study_tests_on_what_it_trained_on(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[list[str]] = []
-    run_test = study.test.main
-    monkeypatch.setattr(study.test, "main", lambda words: told.append(words) or run_test(words))
+    told: list[Hardware] = []
+    tests = ClassificationKind.test
+
+    def listening(kind: ClassificationKind, folder: RunFolder, split: str, hardware: Hardware) -> None:
+        told.append(hardware)
+        tests(kind, folder, split, hardware)
+
+    monkeypatch.setattr(ClassificationKind, "test", listening)
     arguments = (str(config), "--seeds=0", "--folder", str(tmp_path / "study"), *TINY_STUDY)
     assert doors.run_study(*arguments, "--precision=bf16-mixed", "--placement=pinned", "--channels_last=false") == 0
-    expected = {"--accelerator=cpu", "--precision=bf16-mixed", "--placement=pinned", "--channels_last=false"}
-    assert expected <= set(told[0])
+    expected = Hardware(accelerator="cpu", precision="bf16-mixed", placement="pinned", channels_last=False)
+    assert told == [expected]
 
 
 def test_a_study_looks_at_all_recipes_before_it_trains_one(
@@ -242,6 +250,6 @@ def test_a_study_of_other_recipes_needs_another_folder(
 def test_an_interrupted_study_says_how_it_goes_on(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(study, "train_classifier", lambda words: INTERRUPTED)
+    monkeypatch.setattr(study, "run_training", lambda kind, words: INTERRUPTED)
     assert doors.run_study(str(config), "--folder", str(tmp_path / "study"), *TINY_STUDY) == INTERRUPTED
     assert "goes on with the same command" in capsys.readouterr().err

@@ -25,6 +25,7 @@ def train_on(root: Path, folder: Path, *arguments: str, steps: int = 4) -> int:
         "--backbone.in_channels=3",
         "--backbone.channels=8",
         "--batch_size=6",
+        "--schedule=fewshot_sla.training.schedules.Constant",  # so that a run may be lengthened
         f"--loop.steps={steps}",
         "--loop.validate_every=2",
         "--loop.log_every=1",
