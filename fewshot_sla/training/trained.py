@@ -120,5 +120,6 @@ def check_kind(kind: Kind[R, M], folder: RunFolder, state: dict[str, Any]) -> No
     other = f"a run of {program}" if isinstance(program, str) else "a run of another version"
     raise UserError(
         f"{folder.path}: this is not a run of this version's {kind.program} but {other}; "
-        "runs of python -m fewshot_sla.train are tested with python -m fewshot_sla.test, those of meta_train with meta_test"
+        "runs of python -m fewshot_sla.train are tested with python -m fewshot_sla.test, those of meta_train with "
+        "meta_test"
     )
