@@ -1,6 +1,7 @@
 """What only real processes show: kill, Ctrl-C, exit codes, and two processes on one machine."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.metrics import read_metrics
@@ -115,8 +117,18 @@ def test_two_processes_train_and_evaluate_and_test_like_one(tmp_path: Path) -> N
     arguments = [*doors.TINY, *SLA, *two[1:], f"--run_folder={one}"]
     assert doors.run_door(doors.meta_train.main, arguments) == 0
     # Each process trains on half of the episodes of a step; the gradients are those of one process up to rounding.
-    losses = [[row["loss"] for row in read_metrics(path / "metrics.csv")] for path in (one, folder)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    rows = [read_metrics(path / "metrics.csv") for path in (one, folder)]
+    assert [row["loss"] for row in rows[0]] == pytest.approx([row["loss"] for row in rows[1]], rel=1e-3)
+    # BatchNorm's running statistics are those of all episodes, so weights, buffers and validation are those of one too.
+    (alone, _), (together, _) = (checkpoint.load_checkpoint(path / "last.safetensors") for path in (one, folder))
+    assert alone.keys() == together.keys()
+    for name in alone:
+        torch.testing.assert_close(
+            together[name], alone[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
+    for figure in ("single", "aggregated"):
+        validated = [[row[figure] for row in found if figure in row] for found in rows]
+        assert validated[0] == pytest.approx(validated[1], abs=0.02)  # 10 episodes of 15 queries: a query or two
 
     # What was validated, by both processes together, is what was saved: one process finds the same figures.
     best = max(row["aggregated"] for row in read_metrics(folder / "metrics.csv") if "aggregated" in row)
@@ -132,3 +144,36 @@ def test_two_processes_train_and_evaluate_and_test_like_one(tmp_path: Path) -> N
     assert doors.run_door(doors.meta_test.main, [str(folder), *small]) == 0
     assert json.loads((folder / "results.json").read_text())["results"] == shared
     assert {path.name: path.read_text() for path in (folder / "per_episode").iterdir()} == files
+
+
+def test_a_launcher_of_two_processes_for_one_device_is_refused_and_for_two_is_one_training(tmp_path: Path) -> None:
+    def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29555"]
+        command = [*launcher, "-m", "fewshot_sla.meta_train", *doors.TINY, "--loop.steps=2", *arguments]
+        return subprocess.run(command, cwd=doors.ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+    folder = tmp_path / "run"
+    refused = torchrun(f"--run_folder={folder}")
+    assert refused.returncode != 0
+    assert "error: torchrun started 2 processes, but --devices (1) times --num_nodes (1) is 1" in refused.stderr
+    assert not folder.exists()
+    done = torchrun(f"--run_folder={folder}", "--devices=2", "--episodes_per_step=2")
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.load_checkpoint(folder / "last.safetensors")[1]["step"] == 2
+
+
+def test_waiting_for_a_machine_that_does_not_come_ends_with_a_line(tmp_path: Path) -> None:
+    two = ("--num_nodes=2", "--episodes_per_step=2", "--wait_s=3", f"--run_folder={tmp_path / 'run'}")
+    environment = {**os.environ, "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29556"}
+    done = subprocess.run(
+        [sys.executable, "-m", "fewshot_sla.meta_train", *doors.TINY, *two],
+        cwd=doors.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "not all of the 2 processes met at 127.0.0.1:29556 within 3 seconds" in done.stderr
+    assert "Traceback" not in done.stderr
