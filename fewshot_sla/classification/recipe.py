@@ -71,7 +71,7 @@ DEFAULTS: dict[str, Any] = {
     "augmentation": {"class_path": "episodes.images.augmentation.NoAugmentation"},
     "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}},
     "schedule": {
-        "class_path": "fewshot_sla.training.schedules.PiecewiseConstant",
+        "class_path": "fewshot_sla.training.PiecewiseConstant",
         "init_args": {"milestones": [0.5, 0.75], "factors": [0.1, 0.01]},
     },
     "loop": {"steps": 800},

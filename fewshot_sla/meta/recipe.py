@@ -86,7 +86,7 @@ DEFAULTS: dict[str, Any] = {
     "augmentation": {"class_path": "episodes.images.augmentation.NoAugmentation"},
     "validation": {"n_way": 5, "k_shot": 1, "n_query": 15},
     "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001}},
-    "schedule": {"class_path": "fewshot_sla.training.schedules.Constant"},
+    "schedule": {"class_path": "fewshot_sla.training.Constant"},
 }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, get_type_hints
 
 import torch
 import yaml
@@ -86,9 +86,12 @@ def recipe_parts(kind: Kind[R, M], folder: RunFolder, *names: str) -> list[Any]:
     Raises:
         UserError: if the run's configuration cannot be used.
     """
-    parser = kind.parser()
-    options = configuration.load(parser, folder.config)
-    made = parser.instantiate(Namespace(**{name: options[name] for name in names}))
+    options = configuration.load(kind.parser(), folder.config)
+    types = get_type_hints(kind.recipe)
+    parser = configuration.build_parser("parts", "", config_option=False)  # of a recipe with these fields alone
+    for name in names:
+        parser.add_argument(f"--{name}", type=types[name])
+    made = configuration.instantiate_all(parser, Namespace(**{name: options[name] for name in names}))
     return [made[name] for name in names]
 
 

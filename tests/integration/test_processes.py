@@ -146,7 +146,7 @@ def test_two_processes_train_and_evaluate_and_test_like_one(tmp_path: Path) -> N
     assert {path.name: path.read_text() for path in (folder / "per_episode").iterdir()} == files
 
 
-def test_a_launcher_of_two_processes_for_one_device_is_refused_and_for_two_is_one_training(tmp_path: Path) -> None:
+def test_a_launcher_of_two_processes_for_one_device_is_refused(tmp_path: Path) -> None:
     def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29555"]
         command = [*launcher, "-m", "fewshot_sla.meta_train", *doors.TINY, "--loop.steps=2", *arguments]
@@ -157,9 +157,6 @@ def test_a_launcher_of_two_processes_for_one_device_is_refused_and_for_two_is_on
     assert refused.returncode != 0
     assert "error: torchrun started 2 processes, but --devices (1) times --num_nodes (1) is 1" in refused.stderr
     assert not folder.exists()
-    done = torchrun(f"--run_folder={folder}", "--devices=2", "--episodes_per_step=2")
-    assert done.returncode == 0, done.stderr
-    assert checkpoint.load_checkpoint(folder / "last.safetensors")[1]["step"] == 2
 
 
 def test_waiting_for_a_machine_that_does_not_come_ends_with_a_line(tmp_path: Path) -> None:
