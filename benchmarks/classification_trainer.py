@@ -8,6 +8,7 @@ from benchmarks.classification_setting import PADDING, Clock, RandomImages, Sett
 from episodes.images.augmentation import CropFlipJitter
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import ResNetCifar
+from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.objectives import SLA
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.classification.task import ClassificationTask
@@ -58,4 +59,4 @@ def run_trainer(given: Setting, clock: Clock) -> None:
         compile=given.compiled,
     )
     with tempfile.TemporaryDirectory() as folder:
-        train("train", TimedTask(recipe, clock), hardware, RunFolder(folder), "{}", resuming=False)
+        train(CLASSIFICATION, TimedTask(recipe, clock), hardware, RunFolder(folder), "{}", resuming=False)

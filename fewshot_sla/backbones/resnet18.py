@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 from fewshot_sla.backbones.base import Backbone
 
 OUT_FEATURES = 512
@@ -106,8 +106,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: cannot be read as a file of weights ({reason})") from error
+        raise UserError(f"{path}: cannot be read as a file of weights ({first_line(error)})") from error
     if not isinstance(found, Mapping) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()
     ):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.conformance_problems import HeadProblem, class_mean_problem
 
@@ -47,7 +47,7 @@ def run_checks(
     try:
         where = torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        raise UserError(f"cannot use device {device}: {str(error).strip().splitlines()[0]}") from error
+        raise UserError(f"cannot use device {device}: {first_line(error)}") from error
     return [_run(name, check, make_head, where) for name, check in CHECKS.items()]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 from fewshot_sla.meta.kind import META
 from fewshot_sla.prediction.foreign import ForeignNetwork
 from fewshot_sla.prediction.model import PredictionModel, from_network, from_run
@@ -44,4 +44,4 @@ def find_device(name: str) -> torch.device:
         probe.cpu()  # of a device that only pretends, there is no way back
         return probe.device
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        raise UserError(f"cannot use device {name}: {str(error).strip().splitlines()[0]}") from error
+        raise UserError(f"cannot use device {name}: {first_line(error)}") from error

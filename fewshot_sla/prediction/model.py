@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 from episodes.images.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalization
 from episodes.progress import OnProgress, no_progress
 from episodes.transformations import Transformations
@@ -176,8 +176,7 @@ def from_network(network: ForeignNetwork) -> PredictionModel:
     except UserError:
         raise
     except Exception as error:  # a stranger's network may raise anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{model.name} cannot take pictures {list(model.image_shape)}: {reason}") from error
+        raise UserError(f"{model.name} cannot take pictures {list(model.image_shape)}: {first_line(error)}") from error
     return model
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 
 # The three steps of read_image, for pictures that are in memory already.
 from episodes.images.reading import eight_bits, read_image, resized, turned_upright
@@ -169,7 +169,7 @@ def _of_image(image: "Image", wanted: Format, name: str) -> NDArray[np.uint8]:  
     try:
         upright = eight_bits(turned_upright(image), wanted.mode)
     except Exception as error:  # of a decoder: an image of Pillow's may still be a file that nobody has read
-        raise UserError(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+        raise UserError(f"{name}: {first_line(error)}") from error
     square = wanted.height == wanted.width
     fitted = resized(upright, wanted.height, wanted.framing) if square else _oblong(upright, wanted)
     pixels = np.asarray(fitted)

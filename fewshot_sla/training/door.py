@@ -52,7 +52,7 @@ def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
     from fewshot_sla.training.train import train
 
     try:
-        training = train(kind.program, kind.task(recipe), hardware, folder, config, resuming=resuming)
+        training = train(kind, kind.task(recipe), hardware, folder, config, resuming=resuming)
     except Interrupted as interrupted:
         again = f"python -m fewshot_sla.{kind.program} --resume --run_folder {folder.path}"
         sys.stderr.write(f"{interrupted}; continue with: {again}\n")

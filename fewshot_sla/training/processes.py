@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from episodes.errors import UserError
+from episodes.errors import UserError, first_line
 
 # Name of each launcher, a variable that it sets for every process it starts, and the one with their number.
 _LAUNCHERS = (("torchrun", "TORCHELASTIC_RUN_ID", "WORLD_SIZE"), ("srun", "SLURM_PROCID", "SLURM_NTASKS"))
@@ -56,7 +56,7 @@ def launch(fabric: Fabric, wait: float) -> None:
         place = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
         raise UserError(
             f"not all of the {fabric.world_size} processes met at {place} within {wait:g} seconds "
-            f"({_first_line(error)}); start the same command on every machine, or wait longer (--wait_s)"
+            f"({first_line(error)}); start the same command on every machine, or wait longer (--wait_s)"
         ) from error
 
 
@@ -119,8 +119,3 @@ class StepBuffers:
         )
         parts = flat.split([moved.numel() for moved in sums])
         return [part.view_as(moved).to(moved.dtype) for part, moved in zip(parts, sums, strict=True)]
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

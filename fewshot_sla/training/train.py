@@ -17,6 +17,7 @@ from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
 from fewshot_sla.runs.loggers import Loggers
 from fewshot_sla.runs.provenance import device_facts
 from fewshot_sla.training.clock import first_difference
+from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.processes import launch
 from fewshot_sla.training.recipe import Hardware
@@ -51,12 +52,18 @@ class Training:
 
 
 def train(
-    program: str, task: TrainingTask, hardware: Hardware, folder: RunFolder, config: str, *, resuming: bool
+    kind: Kind[Any, Any],
+    task: TrainingTask,
+    hardware: Hardware,
+    folder: RunFolder,
+    config: str,
+    *,
+    resuming: bool,
 ) -> Training:
     """Train into a run folder.
 
     Args:
-        program: the door it came through, for instance "meta_train"; stands in the checkpoints.
+        kind: of training; its doors stand in the checkpoints.
         task: what to train and how; its model is trained in place.
         hardware: what to run on.
         folder: where all files go.
@@ -82,11 +89,11 @@ def train(
             if not resuming:
                 write_text(folder.config, config)
         launch(fabric, hardware.wait_s)
-        return _train(program, task, hardware, folder, config, fabric, resuming=resuming)
+        return _train(kind, task, hardware, folder, config, fabric, resuming=resuming)
 
 
 def _train(
-    program: str,
+    kind: Kind[Any, Any],
     task: TrainingTask,
     hardware: Hardware,
     folder: RunFolder,
@@ -100,7 +107,7 @@ def _train(
     if not resuming:
         task.model.to(fabric.device)
         task.calibrate()
-    state = _initial_state(program, task, fabric)
+    state = _initial_state(kind, task, fabric)
     if resuming:
         _check_same_run(task, folder, state.identity)
         state.restore(folder)
@@ -143,7 +150,7 @@ def _check_same_run(task: TrainingTask, folder: RunFolder, identity: Mapping[str
         raise OtherRunError(f"{folder.path}: {error}, or start anew in another --run_folder") from error
 
 
-def _initial_state(program: str, task: TrainingTask, fabric: Fabric) -> TrainingState:
+def _initial_state(kind: Kind[Any, Any], task: TrainingTask, fabric: Fabric) -> TrainingState:
     optimizer = task.recipe.optimizer(task.model.parameters())
     model, _ = fabric.setup(task.model, optimizer)
     images, normalization = task.train, task.normalization
@@ -156,7 +163,8 @@ def _initial_state(program: str, task: TrainingTask, fabric: Fabric) -> Training
             "normalization.deviation": normalization.deviation,
         },
         identity={
-            "program": program,
+            "program": kind.program,
+            "tester": kind.tester,
             "train_images": images.name,
             "image_shape": list(images.image_shape),
             "fingerprint": images.fingerprint,

@@ -120,9 +120,11 @@ def check_kind(kind: Kind[R, M], folder: RunFolder, state: dict[str, Any]) -> No
     program = state.get("program")
     if program == kind.program and "image_shape" in state:
         return
-    other = f"a run of {program}" if isinstance(program, str) else "a run of another version"
+    wrong = f"{folder.path}: this is not a run of this version's {kind.program} but"
+    tester = state.get("tester")
+    if not isinstance(program, str) or not isinstance(tester, str):
+        raise UserError(f"{wrong} a run of another version; train it again")
     raise UserError(
-        f"{folder.path}: this is not a run of this version's {kind.program} but {other}; "
-        "runs of python -m fewshot_sla.train are tested with python -m fewshot_sla.test, those of meta_train with "
-        "meta_test"
+        f"{wrong} a run of {program}; "
+        f"runs of python -m fewshot_sla.{program} are tested with python -m fewshot_sla.{tester}"
     )
