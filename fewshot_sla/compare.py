@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from fewshot_sla.meta.comparison import compare_runs
     from fewshot_sla.meta.comparison_report import comparison_table, draw_comparison, warnings_about
-    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.reporting.formats import show
 
     a, b = RunFolder(options.run_a), RunFolder(options.run_b)
     comparisons = compare_runs(a, b, options.split, options.inference_a, options.inference_b)

@@ -130,7 +130,7 @@ def _png(path: str) -> Path:
 
 
 def _done(output: Path) -> int:
-    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.reporting.formats import show
 
     show(f"picture: {output}")
     return OK

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.prediction.folders import query_files
     from fewshot_sla.prediction.from_folders import predict_files
     from fewshot_sla.prediction.tables import closing_lines, prediction_table
-    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.reporting.formats import show
 
     files = _files(predict)
     files.check()  # what cannot be written, and what is not there, is said before anything is computed
@@ -180,7 +180,7 @@ def _fit(model: Path | ForeignNetwork | None, predict: Predict, strict: bool, on
     from fewshot_sla.prediction.folders import support_files
     from fewshot_sla.prediction.from_folders import fit_files
     from fewshot_sla.prediction.load import find_device, load_model
-    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.reporting.formats import show
 
     loaded = load_model(model)
     if model is None:

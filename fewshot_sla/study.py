@@ -71,8 +71,8 @@ def main(arguments: Sequence[str]) -> int:
     _check(kind, recipes)
 
     # Heavy imports come after the command line is known to be good.
+    from fewshot_sla.reporting.formats import show
     from fewshot_sla.reporting.study import draw_study, save_study, study_rows, study_table
-    from fewshot_sla.reporting.tables import show
 
     runs: dict[str, dict[str, list[Result]]] = {}
     for name, described in recipes.items():

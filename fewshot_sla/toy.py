@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     from episodes.transformations import Rotation
     from fewshot_sla.paper.toy_experiment import divide, run_pair
     from fewshot_sla.paper.toy_picture import draw_toy, pair_name, toy_table
-    from fewshot_sla.reporting.tables import show
+    from fewshot_sla.reporting.formats import show
     from fewshot_sla.runs.records import write_json
 
     began = time.monotonic()

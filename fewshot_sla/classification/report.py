@@ -10,8 +10,8 @@ from fewshot_sla.classification.predictions import Predictions, ensemble, images
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
+from fewshot_sla.reporting.formats import show
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
-from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.provenance import versions
 from fewshot_sla.runs.records import to_json, write_json

@@ -20,7 +20,7 @@ from fewshot_sla.classification.recipe import Classification, ClassificationTest
 from fewshot_sla.classification.report import report_ensemble
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
-from fewshot_sla.reporting.tables import show
+from fewshot_sla.reporting.formats import show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results, save_results

@@ -4,38 +4,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from rich.markup import escape
-from rich.table import Table
 
 from fewshot_sla.meta.comparison import Comparison
 from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import plus_minus
+from fewshot_sla.reporting.tables import Cell, Table, percent
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Accuracies of both runs by every inference, and the paired difference of the primary ones."""
     first = comparisons[0]
     names = run_names(first)
-    table = Table(
-        title=escape(f"{first.primary_a.dataset}/{first.primary_a.split}: B - A on the same episodes"),
-        title_justify="left",
-    )
-    table.add_column("")
-    for comparison in comparisons:
-        table.add_column(f"{column_name(comparison, comparisons)}, %", justify="right")
+    title = f"{first.primary_a.dataset}/{first.primary_a.split}: B - A on the same episodes"
+    table = Table(title, ["", *(f"{column_name(comparison, comparisons)}, %" for comparison in comparisons)])
     for letter, name, side in (("A", names[0], "results_a"), ("B", names[1], "results_b")):
         for inference in _inferences(comparisons, side):
             cells = [_cell(getattr(comparison, side), inference) for comparison in comparisons]
-            table.add_row(escape(f"{letter}  {name}, {inference}"), *cells)
+            table.add(f"{letter}  {name}, {inference}", *cells)
     table.add_section()
     paired = [comparison.paired for comparison in comparisons]
-    table.add_row(
+    table.add(
         f"B ({first.primary_b.inference}) - A ({first.primary_a.inference})",
-        *(f"{100 * p.difference:+.2f} ± {100 * p.ci95:.2f}" for p in paired),
+        *(percent(p.difference, p.ci95, signed=True) for p in paired),
     )
-    table.add_row("p, paired t-test over episodes", *(_p_value(p.p_value) for p in paired))
-    table.add_row(
+    table.add("p, paired t-test over episodes", *(_p_value(p.p_value) for p in paired))
+    table.add(
         f"the same over the {paired[0].classes} classes, each counted once",
         *(f"{100 * p.class_difference:+.2f} ± {100 * p.class_ci95:.2f}, p {_p_value(p.class_p_value)}" for p in paired),
     )
@@ -148,9 +141,9 @@ def _find(results: Sequence[EpisodeResult], inference: str) -> EpisodeResult | N
     return next((result for result in results if result.inference == inference), None)
 
 
-def _cell(results: Sequence[EpisodeResult], inference: str) -> str:
+def _cell(results: Sequence[EpisodeResult], inference: str) -> Cell:
     found = _find(results, inference)
-    return plus_minus(found.accuracy, found.ci95) if found else ""
+    return percent(found.accuracy, found.ci95) if found else None
 
 
 def _p_value(p: float) -> str:

@@ -10,8 +10,8 @@ from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.meta.results import outcome_tables, summarize
 from fewshot_sla.meta.tables import results_table
 from fewshot_sla.meta.task import MetaTask
+from fewshot_sla.reporting.formats import show
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
-from fewshot_sla.reporting.tables import show
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.results import save_results
 from fewshot_sla.training.details import training_details

@@ -12,7 +12,7 @@ from fewshot_sla.meta.recipe import MetaTest, MetaTraining
 from fewshot_sla.meta.report import draw_one_episode
 from fewshot_sla.meta.results import EpisodeResult, outcome_tables, summarize
 from fewshot_sla.meta.tables import results_table
-from fewshot_sla.reporting.tables import show
+from fewshot_sla.reporting.formats import show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results, save_results

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from rich.markup import escape
-from rich.table import Table
 from torch import Tensor
 
 from fewshot_sla.paper.toy_experiment import METHODS, TRANSFORMATION, ToyResult
 from fewshot_sla.reporting.pictures import COLORS, picture
-from fewshot_sla.reporting.tables import plus_minus
+from fewshot_sla.reporting.tables import Table, percent
 
 _MARKERS = ("o", "^")  # as it is, turned
 
@@ -25,13 +23,10 @@ class Plane(NamedTuple):
 
 def toy_table(results: Sequence[ToyResult], title: str) -> Table:
     """A row a pair, a column a method: test accuracy and its standard deviation over the seeds, in percent."""
-    table = Table(title=escape(title), title_justify="left")
-    table.add_column("pair")
-    for method in (*METHODS, TRANSFORMATION):
-        table.add_column(method, justify="right")
+    table = Table(title, ["pair", *METHODS, TRANSFORMATION])
     for result in results:
-        cells = [plus_minus(result.mean(name), result.deviation(name)) for name in (*METHODS, TRANSFORMATION)]
-        table.add_row(pair_name(result.pair), *(cell.replace("nan", "-") for cell in cells))
+        figures = [percent(result.mean(name), result.deviation(name)) for name in (*METHODS, TRANSFORMATION)]
+        table.add(pair_name(result.pair), *figures)
     return table
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
-from rich.text import Text
 
 from fewshot_sla.inference import inference_title
 from fewshot_sla.prediction.report import PredictionReport, QueryPrediction
 from fewshot_sla.reporting.html import printable
+from fewshot_sla.reporting.tables import Table
 
 MOST_ROWS = 50  # of the table on a terminal
 # What a spreadsheet takes for a formula: such a beginning, and more behind it that is no number.
@@ -30,22 +29,18 @@ MEANING = (
 def prediction_table(report: PredictionReport, top_k: int) -> Table:
     """A row a query, at most MOST_ROWS of them."""
     title = f"{report.model}, {inference_title(report.inference)}"
-    table = Table(title=Text(printable(title)), title_justify="left")
-    table.add_column("query", overflow="fold")
-    table.add_column("label", overflow="fold")
-    table.add_column("probability", justify="right")
-    table.add_column("views agree", justify="right")
-    if top_k > 1 and len(report.classes) > 1:
-        table.add_column("next", overflow="fold")
+    following = ["next"] if top_k > 1 and len(report.classes) > 1 else []
+    table = Table(
+        printable(title), ["query", "label", *following, "probability", "views agree"], left=2 + len(following)
+    )
     unambiguous = len({Path(query.name).name for query in report.queries}) == len(report.queries)
     for query in report.queries[:MOST_ROWS]:
         name = Path(query.name).name if unambiguous else query.name
-        cells = [name, query.labels[0], f"{query.probabilities[0]:.3f}", f"{query.agreeing_views}/{query.views}"]
-        following = list(zip(query.labels, query.probabilities, strict=True))[1:top_k]
-        if len(table.columns) > len(cells):
-            cells.append(", ".join(f"{label} {share:.3f}" for label, share in following))
-        # Text: neither markup nor names of emoji are looked for in it.
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        others = list(zip(query.labels, query.probabilities, strict=True))[1:top_k]
+        beside = [", ".join(f"{label} {share:.3f}" for label, share in others)] if following else []
+        agreeing = f"{query.agreeing_views}/{query.views}"
+        cells = [name, query.labels[0], *beside, f"{query.probabilities[0]:.3f}", agreeing]
+        table.add(*map(printable, cells))
     return table
 
 

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.markup import escape
-from rich.table import Table
 
 from fewshot_sla.inference import inference_title
 from fewshot_sla.reporting.pictures import COLORS, picture
+from fewshot_sla.reporting.tables import Figure, Table, percent, unique
 from fewshot_sla.runs.provenance import versions
 from fewshot_sla.runs.records import write_json
 from fewshot_sla.runs.results import Result
@@ -70,34 +69,27 @@ def study_rows(
 
 def study_table(rows: Sequence[StudyRow], seeds: Sequence[int]) -> Table:
     """A row a recipe and inference: mean over seeds, standard deviation, each seed."""
-    datasets = ", ".join(dict.fromkeys(row.dataset for row in rows))
-    groups = list(dict.fromkeys(name for row in rows for name in row.groups))
-    table = Table(title=escape(f"{datasets}: accuracy, %, over {len(seeds)} seeds"), title_justify="left")
-    table.add_column("recipe, inference")
-    table.add_column("mean ± deviation", justify="right")
-    for name in groups:
-        table.add_column(name, justify="right")
-    for seed in seeds:
-        table.add_column(f"seed {seed}", justify="right")
+    datasets = ", ".join(unique(row.dataset for row in rows))
+    groups = unique(name for row in rows for name in row.groups)
+    headings = ["recipe, inference", "mean ± deviation", *groups, *(f"seed {seed}" for seed in seeds)]
+    table = Table(f"{datasets}: accuracy, %, over {len(seeds)} seeds", headings)
     previous = rows[0].recipe
     for row in rows:
         if row.recipe != previous:
             table.add_section()
             previous = row.recipe
-        shown = [f"{100 * np.mean(row.groups[name]):.2f}" if name in row.groups else "" for name in groups]
-        seeds_shown = [f"{100 * value:.2f}" for value in row.accuracies]
-        table.add_row(escape(row.name), mean_and_deviation(row.accuracies), *shown, *seeds_shown)
+        shown = [percent(float(np.mean(row.groups[name]))) if name in row.groups else None for name in groups]
+        table.add(row.name, mean_and_deviation(row.accuracies), *shown, *map(percent, row.accuracies))
     return table
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """Mean and sample standard deviation, in per cent; a single value has no deviation.
+def mean_and_deviation(values: Sequence[float]) -> Figure:
+    """Mean and sample standard deviation of fractions, in per cent; a single value has no deviation.
 
-    >>> mean_and_deviation([0.5, 0.52])
+    >>> str(mean_and_deviation([0.5, 0.52]))
     '51.00 ± 1.41'
     """
-    mean = f"{100 * np.mean(values):.2f}"
-    return f"{mean} ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
+    return percent(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def save_study(path: Path, rows: Sequence[StudyRow], seeds: Sequence[int]) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.image import imread
-from rich.console import Console
 
 from fewshot_sla.paper.toy_experiment import METHODS, TRANSFORMATION, ToyResult
 from fewshot_sla.paper.toy_picture import Plane, draw_toy, toy_table
+from fewshot_sla.reporting.formats import render
 from fewshot_sla.reporting.pictures import COLORS
 
 
@@ -18,11 +18,7 @@ def result(first: float, seeds: int = 2) -> ToyResult:
 
 
 def as_text(*results: ToyResult) -> str:
-    console = Console(width=200, record=True, quiet=True)
-    with console.capture() as capture:
-        console.quiet = False
-        console.print(toy_table(results, "accuracy"))
-    return capture.get()
+    return render([toy_table(results, "accuracy")], "markdown")
 
 
 def test_table() -> None:
@@ -36,7 +32,8 @@ def test_table() -> None:
 
 def test_one_division_has_no_spread() -> None:
     text = as_text(result(0.5, seeds=1))
-    assert "50.00 ± - " in text
+    assert "| 50.00 |" in text
+    assert "±" not in text
     assert "nan" not in text
 
 
