@@ -9,18 +9,16 @@ from typing import Any
 import yaml
 
 from episodes.errors import UserError
-from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import INTERRUPTED, OK, run_door
 from fewshot_sla.cli.recipes import recipe_name, wing_of
-from fewshot_sla.meta.kind import META
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.runs.results import Result
+from fewshot_sla.studies.kinds import KINDS
 from fewshot_sla.training.door import run_training
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
 
-KINDS: dict[str, Kind[Any, Any]] = {kind.wing: kind for kind in (META, CLASSIFICATION)}
 # What is compared where no recipe is named: the objectives of the paper on handwritten digits.
 DIGITS = ("digits+baseline", "digits+da", "digits+mt", "digits+sla", "digits+sla_sd")
 
