@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.backbones import Backbone, Conv4, ConvNet, ResNet12, ResNet18, ResNetCifar
+from fewshot_sla.backbones import (
+    Backbone,
+    Conv4,
+    ConvNet,
+    PyramidNet,
+    ResNet12,
+    ResNetCifar,
+    ResNetImageNet,
+    WideResNet,
+)
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "conv4": lambda: Conv4(channels=8),
@@ -15,9 +24,17 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "resnet12": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2),
     "resnet12-pooled": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2, pooled=True),
     "resnet-cifar": lambda: ResNetCifar(depth=14, width=6),
-    "resnet18": ResNet18,
+    "resnet-imagenet": ResNetImageNet,
+    "wide-resnet": lambda: WideResNet(depth=10, widen=1),
+    "pyramidnet": lambda: PyramidNet(depth=11, alpha=9),
 }
-LEAST_SIZES = {"convnet": 4, "resnet-cifar": 4, "resnet18": 32}  # of the others 16
+LEAST_SIZES = {
+    "convnet": 4,
+    "resnet-cifar": 4,
+    "resnet-imagenet": 32,
+    "wide-resnet": 4,
+    "pyramidnet": 4,
+}  # of the others 16
 
 
 @pytest.fixture(params=BACKBONES)

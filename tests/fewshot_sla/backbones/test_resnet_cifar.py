@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,39 +5,18 @@ from torch import Tensor, nn
 from episodes.errors import UserError
 from fewshot_sla.backbones import ResNetCifar
 from fewshot_sla.backbones.resnet_cifar import zero_padded
-
-
-def slow_convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """3x3 convolution with one pixel of zeros around, a sum over output pixels and channels."""
-    batch, _, height, width = x.shape
-    framed = x.new_zeros(batch, x.shape[1], height + 2, width + 2)
-    framed[:, :, 1:-1, 1:-1] = x
-    rows, columns = range(0, height, stride), range(0, width, stride)
-    output = x.new_zeros(batch, len(weight), len(rows), len(columns))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            patch = framed[:, :, row : row + 3, column : column + 3].reshape(batch, -1)
-            output[:, :, i, j] = patch @ weight.reshape(len(weight), -1).T
-    return output
-
-
-def slow_norm(x: Tensor, state: Iterator[Tensor], training: bool) -> Tensor:
-    weight, bias, mean, variance, _ = (next(state) for _ in range(5))
-    if training:
-        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
-    shape = (1, -1, 1, 1)
-    return (x - mean.view(shape)) / (variance.view(shape) + 1e-5).sqrt() * weight.view(shape) + bias.view(shape)
+from tests.fewshot_sla.backbones.slow_layers import convolution, disturb, norm
 
 
 def slow_features(images: Tensor, weights: list[Tensor], depth: int, width: int, training: bool) -> Tensor:
     """He et al., section 4.2, from the tensors of a state in the order of the layers."""
     state = iter(weights)
-    x = slow_norm(slow_convolution(images, next(state), 1), state, training).clamp(min=0)
+    x = norm(convolution(images, next(state), 1), state, training).clamp(min=0)
     for stage in range(3):
         for block in range((depth - 2) // 6):
             stride = 2 if stage > 0 and block == 0 else 1
-            inner = slow_norm(slow_convolution(x, next(state), stride), state, training).clamp(min=0)
-            inner = slow_norm(slow_convolution(inner, next(state), 1), state, training)
+            inner = norm(convolution(x, next(state), stride), state, training).clamp(min=0)
+            inner = norm(convolution(inner, next(state), 1), state, training)
             if stride == 2:
                 new = width * 2**stage - x.shape[1]
                 zeros = x.new_zeros(len(x), new // 2, *inner.shape[2:])
@@ -51,25 +28,12 @@ def slow_features(images: Tensor, weights: list[Tensor], depth: int, width: int,
     return x.flatten(2).sum(2) / (x.shape[2] * x.shape[3])
 
 
-def disturbed(backbone: ResNetCifar) -> ResNetCifar:
-    """With BatchNorm statistics and weights that are not the initial ones."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(std=0.3, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(std=0.3, generator=generator)
-    return backbone
-
-
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
     ("depth", "in_channels", "height", "width"), [(8, 3, 8, 8), (14, 1, 9, 7)], ids=["even", "odd sizes, grey"]
 )
 def test_equals_a_slow_network(depth: int, in_channels: int, height: int, width: int, training: bool) -> None:
-    backbone = disturbed(ResNetCifar(in_channels, depth, width=4)).double().train(training)
+    backbone = disturb(ResNetCifar(in_channels, depth, width=4)).train(training)
     weights = [value.clone() for value in backbone.state_dict().values()]
     images = torch.randn(3, in_channels, height, width, dtype=torch.float64)
     expected = slow_features(images, weights, depth, 4, training)

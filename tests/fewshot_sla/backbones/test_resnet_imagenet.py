@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models import resnet18, resnet50
 
 from episodes.errors import UserError
-from fewshot_sla.backbones import ResNet18
+from fewshot_sla.backbones import ResNetImageNet
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def save(state: dict[str, Tensor], path: Path) -> Path:
 @pytest.mark.parametrize("size", [(64, 64), (80, 37)])
 def test_equals_torchvision(peer: nn.Module, tmp_path: Path, file: str, size: tuple[int, int]) -> None:
     path = save(peer.state_dict(), tmp_path / file)
-    backbone = ResNet18(pretrained=str(path)).eval()
+    backbone = ResNetImageNet(pretrained=str(path)).eval()
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         assert torch.equal(backbone(images), features_of(peer, images))
@@ -57,7 +57,7 @@ def test_equals_torchvision(peer: nn.Module, tmp_path: Path, file: str, size: tu
 
 def test_weights_from_before_batches_were_counted(peer: nn.Module, tmp_path: Path) -> None:
     old = {name: value for name, value in peer.state_dict().items() if "num_batches_tracked" not in name}
-    backbone = ResNet18(pretrained=str(save(old, tmp_path / "old.pth"))).eval()
+    backbone = ResNetImageNet(pretrained=str(save(old, tmp_path / "old.pth"))).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(backbone(images), features_of(peer, images))
@@ -65,11 +65,11 @@ def test_weights_from_before_batches_were_counted(peer: nn.Module, tmp_path: Pat
 
 def test_parameter_count() -> None:
     """11,689,512 as torchvision's documentation says, less the last layer."""
-    assert sum(parameter.numel() for parameter in ResNet18().parameters()) == 11_689_512 - (512 * 1000 + 1000)
+    assert sum(parameter.numel() for parameter in ResNetImageNet().parameters()) == 11_689_512 - (512 * 1000 + 1000)
 
 
 def test_grey_images() -> None:
-    backbone = ResNet18(in_channels=1)
+    backbone = ResNetImageNet(in_channels=1)
     assert backbone(torch.randn(2, 1, 64, 64)).shape == (2, 512)
     convolution = backbone.network.conv1
     assert isinstance(convolution, nn.Conv2d)
@@ -78,7 +78,7 @@ def test_grey_images() -> None:
 
 def message_of(path: Path, in_channels: int = 3) -> str:
     with pytest.raises(UserError) as caught:
-        ResNet18(in_channels, pretrained=str(path))
+        ResNetImageNet(in_channels, pretrained=str(path))
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -139,4 +139,22 @@ def test_weights_for_colour_asked_of_grey_images(peer: nn.Module, tmp_path: Path
 def test_torchvision_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(UserError, match=re.escape("pip install torchvision")):
-        ResNet18()
+        ResNetImageNet()
+
+
+def test_resnet50_equals_torchvision(tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        peer = resnet50(weights=None, num_classes=7).eval()
+    path = save(peer.state_dict(), tmp_path / "weights.safetensors")
+    backbone = ResNetImageNet(depth=50, pretrained=str(path)).eval()
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert torch.equal(backbone(images), features_of(peer, images))
+    assert backbone.out_features(64, 64) == 2048
+    assert sum(parameter.numel() for parameter in backbone.parameters()) == 25_557_032 - (2048 * 1000 + 1000)
+
+
+def test_there_are_five_depths() -> None:
+    with pytest.raises(UserError, match="depth must be one of 18, 34, 50, 101, 152, got 20"):
+        ResNetImageNet(depth=20)
