@@ -3,6 +3,17 @@
 from episodes.images.augmentation.base import Augmentation, ImageAugmentation, NoAugmentation
 from episodes.images.augmentation.compose import Compose
 from episodes.images.augmentation.crop_flip_jitter import CropFlipJitter
+from episodes.images.augmentation.cutmix import CutMix
+from episodes.images.augmentation.cutout import Cutout
 from episodes.images.augmentation.mixup import Mixup
 
-__all__ = ["Augmentation", "Compose", "CropFlipJitter", "ImageAugmentation", "Mixup", "NoAugmentation"]
+__all__ = [
+    "Augmentation",
+    "Compose",
+    "CropFlipJitter",
+    "CutMix",
+    "Cutout",
+    "ImageAugmentation",
+    "Mixup",
+    "NoAugmentation",
+]
