@@ -14,7 +14,7 @@ from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
 
 
-class Tested(NamedTuple):
+class DoneCell(NamedTuple):
     """A cell that is done."""
 
     folder: RunFolder
@@ -25,16 +25,16 @@ def tested_cells(
     kind: Kind[Any, Any],
     plan: StudyPlan,
     without: Collection[Cell],  # those that could not be done
-) -> dict[str, dict[int, Tested]]:  # by recipe: by seed
+) -> dict[str, dict[int, DoneCell]]:  # by recipe: by seed
     """What came of the cells of a plan; recipes of which none is done are left out.
 
     Raises:
         UserError: if the results of a run cannot be read.
     """
-    runs: dict[str, dict[int, Tested]] = {name: {} for name in plan.trainings}
+    runs: dict[str, dict[int, DoneCell]] = {name: {} for name in plan.trainings}
     for cell in plan.cells():
         if cell not in without:
-            runs[cell.name][cell.seed] = Tested(cell.folder, kind.results(cell.folder, plan.split))
+            runs[cell.name][cell.seed] = DoneCell(cell.folder, kind.results(cell.folder, plan.split))
     return {name: found for name, found in runs.items() if found}
 
 

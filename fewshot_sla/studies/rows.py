@@ -12,7 +12,7 @@ from fewshot_sla.inference import inference_title
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.runs.statistics import interval_half_width
-from fewshot_sla.studies.cells import Tested
+from fewshot_sla.studies.cells import DoneCell
 from fewshot_sla.studies.outcomes import Outcomes, outcomes_of
 
 
@@ -93,7 +93,7 @@ class _Measured(NamedTuple):
 
 
 def study_rows(
-    runs: Mapping[str, Mapping[int, Tested]],  # by recipe: by seed
+    runs: Mapping[str, Mapping[int, DoneCell]],  # by recipe: by seed
     baseline: str = "",  # name of a recipe; none if it is empty
 ) -> list[StudyRow]:
     """Results gathered by recipe, setting and inference, and compared with a baseline.
@@ -112,13 +112,13 @@ def study_rows(
     return [one.row if one.row.recipe == baseline else _compared(one, bases) for one in measured]
 
 
-def _keys(by_seed: Mapping[int, Tested]) -> list[tuple[str, str]]:
+def _keys(by_seed: Mapping[int, DoneCell]) -> list[tuple[str, str]]:
     """Setting and inference of every result that all seeds have."""
     found = [[(result.setting, result.inference) for result in tested.results] for tested in by_seed.values()]
     return [key for key in found[0] if all(key in others for others in found)] if found else []
 
 
-def _measure(name: str, key: tuple[str, str], by_seed: Mapping[int, Tested], same: "_Same") -> _Measured:
+def _measure(name: str, key: tuple[str, str], by_seed: Mapping[int, DoneCell], same: "_Same") -> _Measured:
     results, outcomes = [], []
     for folder, tested in by_seed.values():
         result = next(result for result in tested if (result.setting, result.inference) == key)

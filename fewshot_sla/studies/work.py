@@ -130,7 +130,7 @@ def _drive(board: Board, launcher: Launcher, workers: int, assignment: Assignmen
                 on_progress(f"{done} of {board.began_with} cells", round(100 * board.share()), 100)
                 time.sleep(_LOOK_S)
                 board.look()
-            launcher.stop()
+            launcher.finish()
         except BaseException:
             launcher.kill()
             raise

@@ -30,5 +30,9 @@ class Launcher(ABC):
         """Leave the workers, after Ctrl-C; what became of them, in one line."""
 
     @abstractmethod
+    def finish(self) -> None:
+        """Leave the workers when no cell is open any more."""
+
+    @abstractmethod
     def kill(self) -> None:
         """Leave the workers at once: there is no time, or something went wrong."""

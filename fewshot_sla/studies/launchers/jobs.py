@@ -110,7 +110,7 @@ class Jobs(Launcher):
             "gpus_per_node": asked.gpus,
             "mem": f"{asked.memory_gb:g}G" if asked.memory_gb else "",
             "setup": asked.setup,
-            "additional_parameters": asked.sbatch,
+            "additional_parameters": asked.further(),
         }
         self._executor.update_parameters(**parameters, **{name: value for name, value in optional.items() if value})
         with self._executor.batch():
@@ -141,6 +141,11 @@ class Jobs(Launcher):
         names = " ".join(sorted({name.split("_")[0] for name in self._alive()}))
         end = {"local": "kill", "slurm": "scancel"}[self._where]
         return f"the jobs go on ({end} {names} ends them)" if names else "no job is left"
+
+    def finish(self) -> None:
+        """Wait for jobs on this machine; those of the cluster end by themselves, when they find nothing to do."""
+        for job in self._jobs if self._where == "local" else []:
+            job.wait()
 
     def kill(self) -> None:
         """Nothing: the jobs go on, and another driver finds what they did."""

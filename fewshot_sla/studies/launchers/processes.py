@@ -62,6 +62,10 @@ class Processes(Launcher):
             worker.wait()
         return "all workers have saved and ended"
 
+    def finish(self) -> None:
+        """Wait until all have ended."""
+        self.stop()
+
     def kill(self) -> None:
         """End all at once; each loses what it did since its last checkpoint."""
         for worker in self._workers.values():
