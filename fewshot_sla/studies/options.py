@@ -11,7 +11,6 @@ from jsonargparse import Namespace
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.configuration import ComposingParser
-from fewshot_sla.cli.keys import check_keys
 from fewshot_sla.cli.recipes import read_options, recipe_name, wing_of
 from fewshot_sla.reporting.formats import Format
 from fewshot_sla.studies.kinds import KINDS
@@ -69,8 +68,7 @@ def understood(parser: ComposingParser, arguments: Sequence[str]) -> tuple[list[
     recipes = asked.recipes
     if len(recipes) == 1 and _is_study(recipes[0]):
         recipes, options, study = _read_study(recipes[0], parser)
-        parser.set_defaults(study)
-        asked, told = _parsed(parser, own), [*options, *told]
+        asked, told = _parsed(parser, [*study, *own]), [*options, *told]
     return recipes, told, configuration.instantiate(parser, asked, Study)
 
 
@@ -87,19 +85,20 @@ def _is_study(word: str) -> bool:
     return path.suffix in (".yaml", ".yml") and path.is_file() and "recipes" in read_options(path)
 
 
-def _read_study(path: str, parser: ComposingParser) -> tuple[list[str], list[str], dict[str, Any]]:
-    """Recipes, options of every training as words, and options of the study, as a file gives them."""
+def _read_study(path: str, parser: ComposingParser) -> tuple[list[str], list[str], list[str]]:
+    """Recipes, options of every training and options of the study, these as words, as a file gives them."""
     content = read_options(path)
     recipes, options = content.pop("recipes"), content.pop("options", None) or {}
     if not isinstance(recipes, list) or not recipes or not all(isinstance(word, str) for word in recipes):
         raise UserError(f"{path}: recipes must be a list of words, as in [digits+baseline, digits+sla]")
     if not isinstance(options, dict):
         raise UserError(f"{path}: options must be options of a training, as in 'loop: {{steps: 100}}'")
+    study = words_of(content)
     try:
-        check_keys(content, configuration.known_options(parser))
+        configuration.parse(parser, study)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return recipes, words_of(options), content
+    return recipes, words_of(options), study
 
 
 def words_of(options: Mapping[str, Any], prefix: str = "") -> list[str]:
