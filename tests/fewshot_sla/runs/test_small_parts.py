@@ -51,7 +51,7 @@ def test_a_folder_without_a_run_is_said_to_be_one(tmp_path: Path) -> None:
         RunFolder(tmp_path / "nowhere").require()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
 def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals) -> None:
     handler = signal.getsignal(number)
     with stop_on_signals() as stop:
@@ -61,6 +61,13 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is handler
+
+
+def test_sigterm_and_the_signal_of_a_cluster_behind_it_are_one_request() -> None:
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR2)
+    assert stop.by == (signal.SIGTERM, signal.SIGUSR2)
 
 
 def test_a_folder_in_use_is_not_trained_into_by_another(tmp_path: Path) -> None:
