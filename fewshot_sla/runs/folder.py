@@ -18,8 +18,8 @@ class RunFolder:
     """Names of the files of a run.
 
     ``config.yaml`` (resolved), ``last.safetensors`` (all that resuming needs), ``best.safetensors`` (weights at the
-    best validation), ``snapshots/`` (weights every so many steps), ``metrics.csv``, ``events.*`` (TensorBoard), ``learning_curve.png``, ``episode_SPLIT.png``,
-    ``results.json`` and ``per_episode/*.csv``.
+    best validation), ``snapshots/`` (weights every so many steps), ``metrics.csv``, ``events.*`` (TensorBoard),
+    ``learning_curve.png``, ``episode_SPLIT.png``, ``results.json`` and ``per_episode/*.csv``.
 
     Args:
         path: the folder; it need not exist.

@@ -29,8 +29,8 @@ from fewshot_sla.training.task import Outcome, TrainingTask
 class Loop:
     """Trains a task from wherever its state stands to the last step.
 
-    Writes ``last`` and ``best`` checkpoints, and snapshots if they are asked for, and logs figures as it goes. Step s is a function of the state before it
-    and of (seed, s), so a resumed run repeats the uninterrupted one.
+    Writes ``last`` and ``best`` checkpoints, snapshots if they are asked for, and logs figures as it goes. Step s is a
+    function of the state before it and of (seed, s), so a resumed run repeats the uninterrupted one.
 
     Args:
         fabric: device, precision and processes.
