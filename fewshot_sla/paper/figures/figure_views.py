@@ -39,25 +39,23 @@ def figure_views(path: str, options: ViewBudgets, hardware: Hardware) -> None:
     title = f"{budgeted.images.name}: gain {over}"
     draw_budgets(output, curves, title)
     write_numbers(output, "views", _numbers(budgeted, curves, options, hardware), began)
-    show(budget_table(curves, f"{title}, %", budgeted.is_few_shot), *lines_about(output), form=options.format)
-
-
-def budget_table(curves: Sequence[BudgetCurve], title: str, few_shot: bool) -> Table:
-    """A row a number of views, a section a test."""
-    shots = ["shots"] if few_shot else []
-    table = Table(title, [*shots, "views", "subsets", "accuracy", "gain ± 95 %", "worst to best", "first m"])
-    for curve in curves:
-        table.add_section()
-        for at in curve.gains:
-            reach = f"{100 * at.lowest:+.2f} to {100 * at.highest:+.2f}"
-            gain = percent(at.gain.value, at.gain.ci95, signed=True)
-            cells = (str(at.m), at.subsets, percent(at.accuracy), gain, reach, percent(at.first, signed=True))
-            table.add(*([curve.setting] if few_shot else []), *cells)
-    unit = "episodes" if few_shot else "images"
-    table.notes.append(
+    tables = [budget_table(curve, title) for curve in curves]
+    unit = "episodes" if budgeted.is_few_shot else "images"
+    tables[-1].notes.append(
         f"Mean over the subsets of the views that hold the image itself; ± over {curves[0].units} {unit}, paired; "
         "first m: in the order of the transformations."
     )
+    show(*tables, *lines_about(output), form=options.format)
+
+
+def budget_table(curve: BudgetCurve, title: str) -> Table:
+    """A row a number of views: how many subsets there are, and in per cent the accuracy and the relative gains."""
+    shots = f", {curve.setting}" if curve.setting else ""
+    table = Table(f"{title}{shots}, %", ["views", "subsets", "accuracy", "gain ± 95 %", "worst", "best", "first m"])
+    for at in curve.gains:
+        others = (percent(gain, signed=True) for gain in (at.lowest, at.highest, at.first))
+        gain = percent(at.gain.value, at.gain.ci95, signed=True)
+        table.add(str(at.m), at.subsets, percent(at.accuracy), gain, *others)
     return table
 
 
