@@ -47,10 +47,10 @@ def error_tables(results: Sequence[PairResult], of_what: str) -> list[Table]:
             table.add(pair_name(result.pair), *(_error(result, (tested, method)) for method in columns.values()))
         tables.append(table)
     tables[-1].notes.append("± is one standard deviation over the divisions.")
-    return [*tables, beside_published(results)]
+    return [*tables, beside_published(results, of_what)]
 
 
-def beside_published(results: Sequence[PairResult]) -> Table:
+def beside_published(results: Sequence[PairResult], of_what: str) -> Table:
     """The published errors and ours: a row a published figure."""
     by_name = {pair_name(result.pair): result for result in results}
     table = Table("error, %, beside figure 2 of the paper (MNIST)", ["digits", "test images", "paper", "ours"], left=2)
@@ -58,6 +58,7 @@ def beside_published(results: Sequence[PairResult]) -> Table:
         if cell.table == "figure 2" and cell.column in by_name:
             measured = _error(by_name[cell.column], _PUBLISHED[cell.row])
             table.add(cell.column, cell.row, Figure(cell.value, digits=1), measured)
+    table.notes.append(f"Ours: {of_what}. The paper names neither rotations nor number of training images.")
     return table
 
 

@@ -38,8 +38,9 @@ def test_errors_stand_where_they_belong() -> None:
 
 
 def test_the_published_errors_stand_beside_ours() -> None:
-    table = beside_published([result(("4", "9"), 0.5), result(("6", "9"), 0.8)])
+    table = beside_published([result(("4", "9"), 0.5), result(("6", "9"), 0.8)], "made up")
     paper_and_ours = [(row[1], str(row[2]), str(row[3])) for row in table.rows]
+    assert table.notes[0].startswith("Ours: made up. ")
     ours = {measure: f"{error_of(measure, 0.8)} ± 1.41" for measure in ALL}
     assert paper_and_ours == [
         ("upright", "0.2", ours[UPRIGHT, "baseline"]),

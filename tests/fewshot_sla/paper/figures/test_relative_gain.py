@@ -73,7 +73,8 @@ def test_tables(root: Path) -> None:
     table = gain_table(found, "a title")
     assert [str(cell) for cell in table.rows[0]] == ["25", "2", "+37.50 ± 17.68", "+12.50 ± 17.68"]
     assert [str(cell) for cell in table.rows[1]] == ["50", "1", "+10.00", "-20.00"]
-    largest = largest_table(found)
+    largest = largest_table(found, "made/test")
+    assert largest.notes[0].startswith("Ours: made/test. The paper: CIFAR-100, ")
     assert [(row[0], str(row[1]), row[2], row[3]) for row in largest.rows] == [
         ("SLA, aggregated (AG)", "+37.50 ± 17.68", 25, Figure(37.5, signed=True, digits=1)),
         ("SLA, single (SI)", "+12.50 ± 17.68", 25, Figure(21.9, signed=True, digits=1)),
