@@ -59,8 +59,8 @@ def largest_table(found: Sequence[Gains], dataset: str) -> Table:
         row = next((row for row, inferences in _PUBLISHED.items() if line.inference in inferences), "")
         table.add(line.name, _mean(gains), size, Figure(named[row], signed=True, digits=1) if row in named else None)
     table.notes.append(
-        f"Ours: {dataset}. The paper: CIFAR-100, 25 to 250 training images a class; with aggregation, and without. It does not say "
-        "whether without is SLA+SI or SLA+SD."
+        f"Ours: {dataset}. The paper: CIFAR-100, 25 to 250 training images a class; with aggregation, and without. It "
+        "does not say whether without is SLA+SI or SLA+SD."
     )
     return table
 
