@@ -1,4 +1,4 @@
-"""``python -m fewshot_sla.plot curves|gain|classes RUN...``: pictures of several runs."""
+"""``python -m fewshot_sla.plot curves|classes RUN...``: pictures of several runs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ _USAGE = """usage: python -m fewshot_sla.plot KIND [options]
 
 Pictures of several runs. KIND is one of:
   curves   accuracy and loss against the step, of runs of train or of meta_train
-  gain     relative gain of a method over a baseline against the number of training images a class
   classes  accuracy of each class, ordered by its number of training images
 
+The figures of the paper are made by python -m fewshot_sla.figure.
 python -m fewshot_sla.plot KIND --help tells the options.
 """
 
@@ -49,42 +49,13 @@ def _curves(arguments: Sequence[str]) -> int:
     options = configuration.parse(parser, arguments)
     if options.accuracy not in ("validation", "training"):
         raise UserError(f"--accuracy must be validation or training, got {options.accuracy!r}")
-    output = _png(options.output)
 
+    from fewshot_sla.reporting.pictures import picture_path
     from fewshot_sla.reporting.training_curves import draw_training_curves, read_curves
 
+    output = picture_path(options.output)
     curves = read_curves(_folders(options.runs), options.accuracy, options.inference)
     draw_training_curves(output, curves, options.accuracy)
-    return _done(output)
-
-
-def _gain(arguments: Sequence[str]) -> int:
-    parser = _parser(
-        "gain",
-        "Relative gain (accuracy of the method / accuracy of the baseline - 1) against the number n of training images "
-        "a class. Runs are paired by n and seed, both as the run folders have them.",
-        "gain.png",
-    )
-    parser.add_argument("--baseline", type=str, nargs="+", required=True, help="Run folders of the baseline.")
-    parser.add_argument("--method", type=str, nargs="+", required=True, help="Run folders of what is held against it.")
-    parser.add_argument("--split", type=str, default="test", help="Split that all were tested on.")
-    parser.add_argument(
-        "--inference_a",
-        type=str,
-        default="",
-        help="Inference of the baseline; by default the one that chose its best checkpoint.",
-    )
-    parser.add_argument(
-        "--inference_b", type=str, nargs="+", default=[], help="The same of the method; of several, a line each."
-    )
-    options = configuration.parse(parser, arguments)
-    output = _png(options.output)
-
-    from fewshot_sla.classification.gain_plot import draw_gains, gain_title, read_gains
-
-    baseline, method = _folders(options.baseline), _folders(options.method)
-    gains = read_gains(baseline, method, options.split, options.inference_a, options.inference_b)
-    draw_gains(output, gains, gain_title(baseline, options.split, options.inference_a))
     return _done(output)
 
 
@@ -101,32 +72,26 @@ def _classes(arguments: Sequence[str]) -> int:
         help="One inference for all; by default the one that chose the best checkpoint of each run.",
     )
     options = configuration.parse(parser, arguments)
-    output = _png(options.output)
 
     from fewshot_sla.classification.class_plot import draw_class_accuracies, read_class_accuracies
+    from fewshot_sla.reporting.pictures import picture_path
 
+    output = picture_path(options.output)
     draw_class_accuracies(output, read_class_accuracies(_folders(options.runs), options.split, options.inference))
     return _done(output)
 
 
-KINDS: dict[str, Callable[[Sequence[str]], int]] = {"curves": _curves, "gain": _gain, "classes": _classes}
+KINDS: dict[str, Callable[[Sequence[str]], int]] = {"curves": _curves, "classes": _classes}
 
 
 def _parser(kind: str, description: str, output: str) -> configuration.ArgumentParser:
     parser = configuration.build_parser(f"python -m fewshot_sla.plot {kind}", description, config_option=False)
-    parser.add_argument("--output", type=str, default=output, help="PNG to write.")
+    parser.add_argument("--output", type=str, default=output, help="Picture to write, .png, .svg or .pdf.")
     return parser
 
 
 def _folders(paths: Sequence[str]) -> list[RunFolder]:
     return [RunFolder(path) for path in paths]
-
-
-def _png(path: str) -> Path:
-    output = Path(path).expanduser()
-    if output.suffix.lower() != ".png":
-        raise UserError(f"--output {path}: give a file name that ends in .png")
-    return output
 
 
 def _done(output: Path) -> int:

@@ -4,7 +4,7 @@ A new inference is one :class:`Inference`, named in the ``inferences`` of an obj
 """
 
 from fewshot_sla.inference.by_view import class_logits, conditional_logits, image_logits
-from fewshot_sla.inference.inference import Inference, mean_over_views, of_views
+from fewshot_sla.inference.inference import Inference, mean_over_views, of_views, with_inferences
 from fewshot_sla.inference.known import (
     CLASS_AGGREGATED,
     CLASS_SINGLE,
@@ -25,4 +25,5 @@ __all__ = [
     "inference_title",
     "mean_over_views",
     "of_views",
+    "with_inferences",
 ]

@@ -1,12 +1,15 @@
 """The contract of an inference: which rows are scored, what each view says of the class, how views are combined."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from episodes.labelling import Labelling
+
+Objective = TypeVar("Objective")  # an objective, of either wing
 
 
 def mean_over_views(
@@ -58,3 +61,10 @@ def of_views(
         return torch.stack([said.select(-2, view) for view in chosen], dim=-2)
 
     return inference._replace(by_view=by_view)
+
+
+def with_inferences(objective: Objective, inferences: Mapping[str, Inference]) -> Objective:
+    """The same objective, asked to predict in other ways; the one that is given stays as it is."""
+    changed = copy(objective)
+    vars(changed)["inferences"] = inferences
+    return changed

@@ -1,1 +1,1 @@
-"""The paper as data and experiments: published figures, and the toy behind joint labels."""
+"""The paper as data and experiments: published figures, and what its pictures are drawn from."""

@@ -18,8 +18,8 @@ class RunFolder:
     """Names of the files of a run.
 
     ``config.yaml`` (resolved), ``last.safetensors`` (all that resuming needs), ``best.safetensors`` (weights at the
-    best validation), ``metrics.csv``, ``events.*`` (TensorBoard), ``learning_curve.png``, ``episode_SPLIT.png``,
-    ``results.json`` and ``per_episode/*.csv``.
+    best validation), ``snapshots/`` (weights every so many steps), ``metrics.csv``, ``events.*`` (TensorBoard),
+    ``learning_curve.png``, ``episode_SPLIT.png``, ``results.json`` and ``per_episode/*.csv``.
 
     Args:
         path: the folder; it need not exist.
@@ -35,6 +35,24 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.learning_curve = self.path / "learning_curve.png"
         self.results = self.path / "results.json"
+        self.snapshots = self.path / "snapshots"
+        self.snapshot_accuracies = self.snapshots / "accuracies.json"
+
+    def snapshot(self, step: int) -> Path:
+        """The weights after so many steps, if snapshots of them were asked for."""
+        return self.snapshots / f"step{step:08}.safetensors"
+
+    def snapshot_steps(self) -> list[int]:
+        """The steps that there are snapshots of, in order."""
+        return sorted(int(path.stem.removeprefix("step")) for path in self._snapshot_files())
+
+    def _snapshot_files(self) -> list[Path]:
+        return [path for path in self.snapshots.glob("step*.safetensors") if path.stem[4:].isdecimal()]
+
+    def forget(self) -> None:
+        """Remove what was made of a run whose checkpoints are gone: its results and its snapshots."""
+        for path in (self.results, self.snapshot_accuracies, *self._snapshot_files()):
+            path.unlink(missing_ok=True)
 
     @property
     def checkpoint(self) -> Path:

@@ -2,8 +2,26 @@
 
 from typing import Any
 
+from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.meta.kind import META
+from fewshot_sla.runs.checkpoint import load_state
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.kind import Kind
 
 KINDS: dict[str, Kind[Any, Any]] = {kind.wing: kind for kind in (META, CLASSIFICATION)}
+
+
+def kind_of(folder: RunFolder) -> Kind[Any, Any]:
+    """The kind of training that a run is of, as its checkpoint says it.
+
+    Raises:
+        UserError: if there is no run, or one of another program.
+    """
+    folder.require()
+    program = load_state(folder.checkpoint).get("program")
+    for kind in KINDS.values():
+        if kind.program == program:
+            return kind
+    programs = " or ".join(kind.program for kind in KINDS.values())
+    raise UserError(f"{folder.path}: this is not a run of {programs} of this version; train it again")

@@ -29,8 +29,8 @@ from fewshot_sla.training.task import Outcome, TrainingTask
 class Loop:
     """Trains a task from wherever its state stands to the last step.
 
-    Writes ``last`` and ``best`` checkpoints and logs figures as it goes. Step s is a function of the state before it
-    and of (seed, s), so a resumed run repeats the uninterrupted one.
+    Writes ``last`` and ``best`` checkpoints, snapshots if they are asked for, and logs figures as it goes. Step s is a
+    function of the state before it and of (seed, s), so a resumed run repeats the uninterrupted one.
 
     Args:
         fabric: device, precision and processes.
@@ -79,11 +79,16 @@ class Loop:
                     row = self._row() | (self._validate() if validating else {})
                     loggers.log(state.step, row)
                     on_progress(_in_words(row), state.step, settings.steps)
-                if stopping or validating or _is_multiple(state.step, settings.checkpoint_every):
+                due = _is_multiple(state.step, settings.checkpoint_every) or self._is_snapshot_due()
+                if stopping or validating or due:
                     state.seconds = time.monotonic() - began
                     self._save()
                 if stopping and state.step < settings.steps:
                     raise Interrupted(f"stopped after step {state.step} of {settings.steps}", stop.by)
+
+    def _is_snapshot_due(self) -> bool:
+        step, settings = self._state.step, self._recipe.loop
+        return settings.snapshot_every > 0 and (step == settings.steps or _is_multiple(step, settings.snapshot_every))
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy
         """One step of the optimiser on the mean loss of all passes."""
@@ -161,6 +166,8 @@ class Loop:
         if not self._state.is_finite():
             raise self._diverged(self._state.step - 1)
         if self._writes:
+            if self._is_snapshot_due():  # first: a run that goes on behind this step does not come back to it
+                self._state.save_snapshot(self._folder)
             self._state.save(self._folder)
 
     def _any_wants_to_stop(self, wish: bool, *, meeting: bool) -> bool:

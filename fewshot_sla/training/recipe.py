@@ -29,20 +29,24 @@ class LoopSettings:
         validate_every: steps between validations; the last step is always followed by one.
         log_every: steps between rows of metrics.csv; a non-finite loss is found out there.
         checkpoint_every: steps between checkpoints to resume from; 0 means at every validation.
+        snapshot_every: steps between snapshots of the weights, which are all kept, that of the last step too; 0 means
+            none.
     """
 
     steps: int = 600
     validate_every: int = 200
     log_every: int = 20
     checkpoint_every: int = 0
+    snapshot_every: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counts that cannot be counted to."""
         for name in ("steps", "validate_every", "log_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"loop.{name} must be at least 1, got {getattr(self, name)}")
-        if self.checkpoint_every < 0:
-            raise UserError(f"loop.checkpoint_every must not be negative, got {self.checkpoint_every}")
+        for name in ("checkpoint_every", "snapshot_every"):
+            if getattr(self, name) < 0:
+                raise UserError(f"loop.{name} must not be negative, got {getattr(self, name)}")
 
 
 class Recipe(Protocol):

@@ -55,6 +55,11 @@ class TrainingState:
         """Write the checkpoint to resume from."""
         checkpoint.save_checkpoint(folder.last, *self.contents())
 
+    def save_snapshot(self, folder: RunFolder) -> None:
+        """Write the weights as they are now to a file of their own, in the form of the best checkpoint."""
+        contents = {**self.identity, "best": {"step": self.step}}
+        checkpoint.save_checkpoint(folder.snapshot(self.step), self.weights(), contents)
+
     def is_finite(self) -> bool:
         """Whether every weight is a finite number; waits for the device once."""
         flags = [torch.isfinite(tensor).all() for tensor in self.plain_model.state_dict().values()]

@@ -84,7 +84,7 @@ def train(
         if not getattr(rank_zero_only, "rank", 0):
             if not resuming:
                 folder.create()
-                folder.results.unlink(missing_ok=True)  # of a run whose checkpoints were removed
+                folder.forget()
             stack.enter_context(folder.in_use())
             if not resuming:
                 write_text(folder.config, config)

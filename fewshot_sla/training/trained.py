@@ -1,6 +1,6 @@
 """A run folder as an object: everything about a trained model comes from there, nothing is retyped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, get_type_hints
 
@@ -23,7 +23,7 @@ class TrainedRun(Generic[R, M]):
     Attributes:
         folder: the run.
         recipe: what it was trained by.
-        model: with the weights that were kept: of the best validation, or the last.
+        model: with the weights that were kept: of the best validation, or the last; or those of a snapshot.
         normalization: of its training images.
         configuration: the resolved ``config.yaml`` as plain containers.
         state: what the checkpoint says beside the weights.
@@ -38,7 +38,7 @@ class TrainedRun(Generic[R, M]):
 
     @property
     def step(self) -> int:
-        """The step of the weights that were kept."""
+        """The step of these weights."""
         return int(self.state["best"]["step"])
 
     @property
@@ -47,6 +47,17 @@ class TrainedRun(Generic[R, M]):
         channels, height, width = self.state["image_shape"]
         return channels, height, width
 
+    def at(self, step: int) -> "TrainedRun[R, M]":
+        """The run with the weights of a snapshot, which are put into its model (in place).
+
+        Raises:
+            UserError: if there is no such snapshot, or it cannot be used.
+        """
+        path = self.folder.snapshot(step)
+        tensors, state = checkpoint.load_checkpoint(path)
+        checkpoint.load_weights(self.model, checkpoint.without_prefix("model", tensors), path)
+        return replace(self, state=state)
+
     def to(self, device: torch.device | str) -> "TrainedRun[R, M]":
         """Move model and normalisation (in place) to a device."""
         self.model.to(device)
@@ -54,27 +65,29 @@ class TrainedRun(Generic[R, M]):
         return self
 
 
-def load_trained(kind: Kind[R, M], folder: RunFolder) -> TrainedRun[R, M]:
-    """The model with the weights that were kept, on the CPU.
+def load_trained(kind: Kind[R, M], folder: RunFolder, step: int | None = None) -> TrainedRun[R, M]:
+    """The model with the weights that were kept, or those of a snapshot, on the CPU.
 
     Args:
         kind: the kind of training that the run is of.
         folder: the run.
+        step: of the snapshot; by default the weights that were kept.
 
     Raises:
         UserError: if there is no such run, or its configuration or checkpoint cannot be used.
     """
     folder.require()
-    if not folder.best.exists():
+    path = folder.best if step is None else folder.snapshot(step)
+    if step is None and not path.exists():
         raise UserError(
             f"{folder.path}: the run stopped before its first validation; continue it with --resume --run_folder"
         )
-    tensors, state = checkpoint.load_checkpoint(folder.best)
+    tensors, state = checkpoint.load_checkpoint(path)
     check_kind(kind, folder, state)
     parser = kind.parser()
     recipe: R = configuration.instantiate(parser, configuration.load(parser, folder.config), kind.recipe)
     model = kind.model(recipe, state)
-    checkpoint.load_weights(model, checkpoint.without_prefix("model", tensors), folder.best)
+    checkpoint.load_weights(model, checkpoint.without_prefix("model", tensors), path)
     statistics = checkpoint.without_prefix("normalization", tensors)
     normalization = Normalization(statistics["mean"], statistics["deviation"])
     return TrainedRun(folder, recipe, model, normalization, yaml.safe_load(folder.config.read_text()), state)

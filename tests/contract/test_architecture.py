@@ -119,7 +119,7 @@ def test_a_layer_imports_only_layers_before_it(path: Path) -> None:
         ("fewshot_sla.reporting.tables", "import fewshot_sla.meta_test"),
         ("fewshot_sla.reporting.tables", "from fewshot_sla.training import loop"),
         ("fewshot_sla.prediction.model", "from fewshot_sla.classification import SLA"),
-        ("fewshot_sla.paper.toy_experiment", "from fewshot_sla.prediction import FewShotClassifier"),
+        ("fewshot_sla.paper.figures.digits", "from fewshot_sla.prediction import FewShotClassifier"),
         ("episodes.source", "from episodes.datasets import Digits"),
         ("episodes.source", "import episodes.datasets.base"),
         ("episodes.datasets.base", "from episodes.datasets.store import source"),

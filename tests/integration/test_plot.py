@@ -41,12 +41,9 @@ def draw(*arguments: str) -> int:
 
 def test_every_kind_of_plot(runs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of what both doors really write."""
-    pairs = ["--baseline", runs["baseline"], "--method", runs["sla"]]
     commands = {
         "curves": ["curves", *runs.values()],
         "training": ["curves", *runs.values(), "--accuracy=training"],
-        "gain": ["gain", *pairs],
-        "gains": ["gain", *pairs, "--inference_a", "single", "--inference_b", "single", "aggregated"],
         "classes": ["classes", runs["baseline"], runs["sla"]],
         "single": ["classes", runs["baseline"], runs["sla"], "--inference=single", "--split=test"],
     }
@@ -62,14 +59,12 @@ def test_every_kind_of_plot(runs: dict[str, str], tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bars"], "no such kind of plot: 'bars'; choose from curves, gain, classes"),
+        (["bars"], "no such kind of plot: 'bars'; choose from curves, classes"),
         (["curves"], "runs"),
         (["curves", "nowhere"], "nowhere: there is no such folder; give the run folder of a finished"),
         (["curves", "RUN", "--accuracy=test"], "--accuracy must be validation or training, got 'test'"),
-        (["curves", "RUN", "--output=curves.pdf"], "--output curves.pdf: give a file name that ends in .png"),
+        (["curves", "RUN", "--output=curves"], "--output curves: give a file name that ends in .png, .svg or .pdf"),
         (["curves", "RUN", "RUN"], "the run is given twice"),
-        (["gain", "--baseline", "RUN"], "method"),
-        (["gain", "--baseline", "RUN", "--method", "META"], "this plot is of runs of python -m fewshot_sla.train"),
         (["classes", "META"], "this plot is of runs of python -m fewshot_sla.train, and this is none"),
         (["classes", "RUN", "--split=val", "--inference=distilled"], "no results by distilled; there are single"),
         (["classes", "RUN", "--colour=red"], "unknown key 'colour'"),
@@ -92,5 +87,5 @@ def test_help_names_the_kinds(capsys: pytest.CaptureFixture[str]) -> None:
         out = capsys.readouterr().out
         assert all(f"\n  {kind} " in out for kind in plot.KINDS)
     with pytest.raises(SystemExit, match=r"^0$"):
-        draw("gain", "--help")
-    assert "--inference_b" in capsys.readouterr().out
+        draw("classes", "--help")
+    assert "--inference" in capsys.readouterr().out

@@ -109,6 +109,51 @@ def test_what_is_written_and_when(tmp_path: Path) -> None:
     assert torch.equal(weights_of(tmp_path, "best.safetensors")["extra"], torch.ones(1))
 
 
+def snapshots_of(path: Path) -> dict[str, dict[str, Tensor]]:
+    return {file.name: checkpoint.load_checkpoint(file)[0] for file in sorted((path / "snapshots").iterdir())}
+
+
+def test_snapshots_are_the_weights_of_their_steps(tmp_path: Path) -> None:
+    run(tmp_path / "many", snapshot_every=5)
+    assert RunFolder(tmp_path / "many").snapshot_steps() == [5, 10, 15, 17]
+    for step in (5, 10, 17):
+        whole = run(tmp_path / f"until_{step}", steps=step, schedule=Constant())
+        run(tmp_path / f"again_{step}", steps=17, schedule=Constant(), snapshot_every=step)
+        path = RunFolder(tmp_path / f"again_{step}").snapshot(step)
+        tensors, state = checkpoint.load_checkpoint(path)
+        assert_same_tensors(tensors, whole.weights())
+        assert state["best"] == {"step": step}
+        assert state["who"] == "test"
+    run(tmp_path / "none")
+    assert not (tmp_path / "none" / "snapshots").exists()
+
+
+@pytest.mark.parametrize("kill_at", [3, 5, 6, 13])
+def test_a_resumed_run_goes_on_with_its_snapshots(tmp_path: Path, kill_at: int) -> None:
+    def kill(model: nn.Module) -> None:
+        raise Killed
+
+    run(tmp_path / "whole", snapshot_every=4)
+    with pytest.raises(Killed):
+        run(tmp_path / "parts", Regression(at_step={kill_at: kill}), snapshot_every=4)
+    begun = RunFolder(tmp_path / "parts").snapshot_steps()
+    assert begun == [step for step in (4, 8, 12) if step <= kill_at]
+    run(tmp_path / "parts", resume=bool(begun), snapshot_every=4)
+    whole, parts = snapshots_of(tmp_path / "whole"), snapshots_of(tmp_path / "parts")
+    assert list(whole) == [f"step{step:08}.safetensors" for step in (4, 8, 12, 16, 17)] == list(parts)
+    for name in whole:
+        assert_same_tensors(whole[name], parts[name])
+
+
+def test_spoilt_weights_are_no_snapshot(tmp_path: Path) -> None:
+    def explode(model: nn.Module) -> None:
+        next(model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+
+    with pytest.raises(UserError, match="not finite at step 7"):
+        run(tmp_path, Regression(at_step={7: explode}), snapshot_every=4, log_every=8)
+    assert RunFolder(tmp_path).snapshot_steps() == [4]
+
+
 @pytest.mark.parametrize("stop_at", range(1, 17))
 def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, stop_at: int) -> None:
     run(tmp_path / "whole")
@@ -253,3 +298,10 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
 def test_settings_that_count_nothing_are_refused(field: str) -> None:
     with pytest.raises(UserError, match=f"loop.{field} must be at least 1"):
         LoopSettings(**{field: 0})
+
+
+@pytest.mark.parametrize("field", ["checkpoint_every", "snapshot_every"])
+def test_settings_may_say_never_but_not_less(field: str) -> None:
+    assert getattr(LoopSettings(**{field: 0}), field) == 0
+    with pytest.raises(UserError, match=f"loop.{field} must not be negative, got -1"):
+        LoopSettings(**{field: -1})

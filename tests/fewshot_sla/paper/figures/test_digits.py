@@ -15,12 +15,16 @@ from torch import Tensor
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from episodes.transformations import Identity, Rotation
-from fewshot_sla.paper.toy_experiment import (
+from fewshot_sla.paper.figures.digits import (
+    GIVEN,
+    JOINT,
     METHODS,
+    ROTATED,
     TRANSFORMATION,
+    UPRIGHT,
+    DigitModels,
     LinearClassifier,
-    ToyModels,
-    ToyResult,
+    PairResult,
     accuracies,
     divide,
     fit_models,
@@ -39,6 +43,12 @@ def blobs(per_class: int = 15, spread: float = 0.4, seed: int = 0) -> tuple[Tens
     patterns = torch.rand(2, 1, 1, 4, 3, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
     noise = torch.randn(2, per_class, 1, 4, 3, generator=generator, dtype=torch.float64)
     return (patterns + spread * noise).flatten(0, 1), torch.arange(2).repeat_interleave(per_class)
+
+
+def squares(per_class: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The same, 3x3, so that all four rotations are possible."""
+    images, labels = blobs(per_class, spread=0.6, seed=seed)
+    return images[..., :3, :], labels
 
 
 def cross_entropy(weights: NDArray, biases: NDArray, rows: NDArray, labels: NDArray) -> float:
@@ -106,8 +116,34 @@ def test_sla_equals_a_joint_fit_aggregated_by_loops() -> None:
         aggregated = [(upright[0] + turned[1]) / 2, (upright[2] + turned[3]) / 2]
         right["SLA+AG"] += int(aggregated[1] > aggregated[0]) == label
     found = accuracies(models, test_images, test_labels, HALF_TURN)
-    assert {name: found[name] for name in right} == {name: count / 80 for name, count in right.items()}
-    assert 0.5 < found["SLA+SI"] < 1  # neither hopeless nor trivial
+    assert {name: found[UPRIGHT, name] for name in right} == {name: count / 80 for name, count in right.items()}
+    assert 0.5 < found[UPRIGHT, "SLA+SI"] < 1  # neither hopeless nor trivial
+
+
+def test_rotated_test_images_by_loops() -> None:
+    """Every view of every test image, one at a time, by numpy."""
+    rotation = Rotation()
+    images, labels = squares(15, seed=0)
+    test_images, test_labels = squares(20, seed=1)
+    models = fit_models(images, labels, 2, rotation, DECAY)
+    right = dict.fromkeys(METHODS[ROTATED], 0)
+    for image, label in zip(test_images.numpy(), test_labels.tolist(), strict=True):
+        for j in range(4):
+            row = np.rot90(image[0], j).reshape(-1)
+
+            def best(model: LinearClassifier, row: NDArray = row) -> NDArray:
+                return model.weights.numpy() @ row + model.biases.numpy()
+
+            joint = best(models.joint)
+            right["baseline"] += int(best(models.baseline).argmax() == label)
+            right["DA"] += int(best(models.label).argmax() == label)
+            right["MT"] += int(best(models.label).argmax() == label)
+            right[JOINT] += int(joint.argmax() == label * 4 + j)
+            right[GIVEN] += int((joint[4 + j] > joint[j]) == bool(label))
+            right[TRANSFORMATION] += int(best(models.transformation).argmax() == j)
+    found = accuracies(models, test_images, test_labels, rotation)
+    assert {name: found[ROTATED, name] for name in right} == {name: count / 160 for name, count in right.items()}
+    assert len(set(right.values())) > 3  # they are told apart
 
 
 def test_baseline_and_da_and_mt_equal_a_slow_fit() -> None:
@@ -129,8 +165,8 @@ def test_without_transformations_everything_is_the_baseline() -> None:
         assert torch.equal(model.weights, models.baseline.weights)
         assert torch.equal(model.biases, models.baseline.biases)
     found = accuracies(models, *blobs(40, seed=1), Identity())
-    assert {found[name] for name in METHODS} == {found["baseline"]}
-    assert found[TRANSFORMATION] == 1  # there is only one to guess
+    assert found.pop((ROTATED, TRANSFORMATION)) == 1  # there is only one to guess
+    assert set(found.values()) == {found[UPRIGHT, "baseline"]}
 
 
 def turned(weights: Tensor) -> Tensor:
@@ -157,22 +193,23 @@ def test_accuracies_of_given_models() -> None:
     def model(*rows: tuple[float, float]) -> LinearClassifier:
         return LinearClassifier(torch.tensor(rows, dtype=torch.float64), torch.zeros(len(rows), dtype=torch.float64))
 
-    models = ToyModels(
+    models = DigitModels(
         baseline=model((1, 0), (0, 1)),  # the greater pixel: right but for the last
         label=model((0, 1), (1, 0)),  # the lesser one: wrong but for the last; over both views a tie, so class 0
         transformation=model((1, 0), (0, 1)),  # "not turned" if the first is greater: for two of four images
         # View 0 as the baseline; view 1, seen turned, the other way round and twice as loud.
         joint=model((1, 0), (2, 0), (0, 1), (0, 2)),
     )
-    assert accuracies(models, images, labels, HALF_TURN) == {
+    found = accuracies(models, images, labels, HALF_TURN)
+    assert {name: found[UPRIGHT, name] for name in METHODS[UPRIGHT]} == {
         "baseline": 0.75,
         "DA": 0.25,
         "DA, all views": 0.75,
         "MT": 0.25,
         "SLA+SI": 0.75,
         "SLA+AG": 0.25,
-        TRANSFORMATION: 0.5,
     }
+    assert found[ROTATED, TRANSFORMATION] == 0.5
 
 
 def test_a_class_that_is_the_other_one_turned() -> None:
@@ -187,9 +224,9 @@ def test_a_class_that_is_the_other_one_turned() -> None:
         return (both + noise).flatten(0, 1), torch.arange(2).repeat_interleave(count)
 
     found = accuracies(fit_models(*draw(30), 2, HALF_TURN), *draw(200), HALF_TURN)
-    assert min(found[name] for name in ("baseline", "SLA+SI", "SLA+AG")) > 0.95
-    assert found["DA"] < 0.65
-    assert found["DA, all views"] < 0.65
+    assert min(found[UPRIGHT, name] for name in ("baseline", "SLA+SI", "SLA+AG")) > 0.95
+    assert found[ROTATED, GIVEN] > 0.95
+    assert max(found[UPRIGHT, "DA"], found[UPRIGHT, "DA, all views"], found[ROTATED, "DA"]) < 0.65
 
 
 def numbered(counts: dict[str, int], name: str = "numbers/train") -> LabelledImages:
@@ -254,15 +291,15 @@ def test_a_result_for_every_seed() -> None:
     assert result.test_images == 30
     (images, labels), held_out = divide(data, None, ("6", "9"), 5, seed=2)
     expected = accuracies(fit_models(images, labels, 2, HALF_TURN), *held_out, HALF_TURN)
-    assert {name: values[2] for name, values in result.by_seed.items()} == expected
-    assert set(result.by_seed) == {*METHODS, TRANSFORMATION}
+    assert {measure: values[2] for measure, values in result.by_seed.items()} == expected
+    assert list(result.by_seed) == [(tested, name) for tested, names in METHODS.items() for name in names]
 
 
 def test_mean_and_deviation() -> None:
-    result = ToyResult(("6", "9"), 10, {"DA": (0.5, 0.7, 0.9), "MT": (0.5,)})
-    assert result.mean("DA") == pytest.approx(0.7)
-    assert result.deviation("DA") == pytest.approx(0.2)  # 0.04 + 0 + 0.04 over 2
-    assert math.isnan(result.deviation("MT"))
+    result = PairResult(("6", "9"), 10, {(UPRIGHT, "DA"): (0.5, 0.7, 0.9), (UPRIGHT, "MT"): (0.5,)})
+    assert result.mean((UPRIGHT, "DA")) == pytest.approx(0.7)
+    assert result.deviation((UPRIGHT, "DA")) == pytest.approx(0.2)  # 0.04 + 0 + 0.04 over 2
+    assert math.isnan(result.deviation((UPRIGHT, "MT")))
 
 
 def test_what_looks_alike_lies_together() -> None:

@@ -1,4 +1,4 @@
-"""The experiment behind section 3.2 of the paper: linear classifiers of two digits, with and without joint labels.
+"""The experiment behind figure 2 (section 3.2): linear classifiers of two digits, with and without joint labels.
 
 The paper names neither the rotations nor the number of training images nor the weight decay; those here are choices.
 """
@@ -15,10 +15,15 @@ from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from episodes.labels import flatten_pairs, joint_label
 from episodes.transformations import Transformations
-from fewshot_sla.inference import CLASS_AGGREGATED, JOINT_AGGREGATED, JOINT_SINGLE
+from fewshot_sla.inference import CLASS_AGGREGATED, JOINT_AGGREGATED, JOINT_SINGLE, conditional_logits
 
-METHODS = ("baseline", "DA", "DA, all views", "MT", "SLA+SI", "SLA+AG")  # how a digit is told
-TRANSFORMATION = "MT, turn"  # how well MT's other layer tells the transformation of a view
+UPRIGHT, ROTATED = "upright", "rotated"  # test images as they are; every view of them as a test image of its own
+JOINT, GIVEN, TRANSFORMATION = "SLA, joint label", "SLA, class", "MT, transformation"
+METHODS = {
+    UPRIGHT: ("baseline", "DA", "DA, all views", "MT", "SLA+SI", "SLA+AG"),
+    ROTATED: ("baseline", "DA", "MT", JOINT, GIVEN, TRANSFORMATION),
+}
+Measure = tuple[str, str]  # what is tested on, and how the digit is told: a key and a name of METHODS
 WEIGHT_DECAY = 1e-4  # as in the paper's larger experiments; it does not say what the toy has
 _TOLERANCE, _MOST_ITERATIONS = 1e-6, 20_000
 _PERPLEXITY = 30
@@ -38,7 +43,7 @@ class LinearClassifier(NamedTuple):
         return rows @ self.weights.T + self.biases
 
 
-class ToyModels(NamedTuple):
+class DigitModels(NamedTuple):
     """What is trained for one pair of digits: ``label`` is DA's model, and with ``transformation`` MT's.
 
     MT minimises the sum of two losses over one network. A linear model is nothing but its layers, so no weight is in
@@ -82,7 +87,7 @@ def fit_models(
     ways: int,
     transformations: Transformations,
     weight_decay: float = WEIGHT_DECAY,
-) -> ToyModels:
+) -> DigitModels:
     """Train by label alone, and on all views by label (DA, MT), by transformation (MT), and by both jointly (SLA).
 
     Lee et al., ICML 2020: MT is equation 1, DA equation 2, SLA equation 3.
@@ -95,7 +100,7 @@ def fit_models(
     def fit(labels: Tensor, ways: int) -> LinearClassifier:
         return fit_softmax(views, flatten_pairs(labels, 0), ways, weight_decay)
 
-    return ToyModels(
+    return DigitModels(
         baseline=fit_softmax(images.flatten(1), labels, ways, weight_decay),
         label=fit(label, ways),
         transformation=fit(transformation, m),
@@ -104,12 +109,25 @@ def fit_models(
 
 
 def accuracies(
-    models: ToyModels,
+    models: DigitModels,
     images: Tensor,  # [n, C, H, W] float64
     labels: Tensor,  # [n] int64
     transformations: Transformations,
+) -> dict[Measure, float]:
+    """Share of right answers by each of METHODS: on the images as they are, and on every view of them.
+
+    Of a rotated image, JOINT is right if class and transformation both are; GIVEN knows the transformation and compares
+    the classes alone; TRANSFORMATION is how well MT's other layer tells it.
+    """
+    return {
+        **{(UPRIGHT, name): share for name, share in _on_upright(models, images, labels, transformations).items()},
+        **{(ROTATED, name): share for name, share in _on_rotated(models, images, labels, transformations).items()},
+    }
+
+
+def _on_upright(
+    models: DigitModels, images: Tensor, labels: Tensor, transformations: Transformations
 ) -> dict[str, float]:
-    """Share of right answers by each of METHODS, and of right transformations by MT's other layer (TRANSFORMATION)."""
     m = transformations.m
     rows, views = images.flatten(1), _rows(transformations(images), m)
     predictions = {
@@ -120,26 +138,41 @@ def accuracies(
         "SLA+SI": JOINT_SINGLE.predict(models.joint.logits(views), m),
         "SLA+AG": JOINT_AGGREGATED.predict(models.joint.logits(views), m),
     }
-    right = {name: _share(logits, labels) for name, logits in predictions.items()}
-    right[TRANSFORMATION] = _share(models.transformation.logits(views), torch.arange(m).repeat(len(images)))
-    return right
+    return {name: _share(logits, labels) for name, logits in predictions.items()}
+
+
+def _on_rotated(
+    models: DigitModels, images: Tensor, labels: Tensor, transformations: Transformations
+) -> dict[str, float]:
+    m = transformations.m
+    views = _rows(transformations(images), m)  # [n * M, D]
+    label, transformation = labels.repeat_interleave(m), torch.arange(m).repeat(len(images))
+    joint = models.joint.logits(views)
+    return {
+        "baseline": _share(models.baseline.logits(views), label),
+        "DA": _share(models.label.logits(views), label),
+        "MT": _share(models.label.logits(views), label),
+        JOINT: _share(joint, joint_label(label, transformation, m)),
+        GIVEN: _share(conditional_logits(joint, m).flatten(0, 1), label),
+        TRANSFORMATION: _share(models.transformation.logits(views), transformation),
+    }
 
 
 @dataclass(frozen=True)
-class ToyResult:
-    """The accuracies of one pair of digits: for each of METHODS and TRANSFORMATION a fraction a seed."""
+class PairResult:
+    """The accuracies of one pair of digits: for each of METHODS a fraction a seed; test images before rotation."""
 
     pair: tuple[str, str]
     test_images: int
-    by_seed: Mapping[str, tuple[float, ...]]
+    by_seed: Mapping[Measure, tuple[float, ...]]
 
-    def mean(self, method: str) -> float:
+    def mean(self, measure: Measure) -> float:
         """Mean over the seeds."""
-        return float(np.mean(self.by_seed[method]))
+        return float(np.mean(self.by_seed[measure]))
 
-    def deviation(self, method: str) -> float:
+    def deviation(self, measure: Measure) -> float:
         """Standard deviation over the seeds (with seeds - 1); not a number for a single seed."""
-        values = self.by_seed[method]
+        values = self.by_seed[measure]
         return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
@@ -151,20 +184,20 @@ def run_pair(
     per_class: int,
     seeds: int,
     report: Callable[[int], None] = lambda done: None,
-) -> ToyResult:
+) -> PairResult:
     """Fit and test on ``seeds`` random divisions (see :func:`divide`); ``report`` is told how many are done.
 
     Raises:
         UserError: as :func:`divide` does.
     """
-    found: dict[str, list[float]] = {}
+    found: dict[Measure, list[float]] = {}
     for seed in range(seeds):
         (images, labels), (test_images, test_labels) = divide(train, test, pair, per_class, seed)
         models = fit_models(images, labels, len(pair), transformations)
-        for name, value in accuracies(models, test_images, test_labels, transformations).items():
-            found.setdefault(name, []).append(value)
+        for measure, value in accuracies(models, test_images, test_labels, transformations).items():
+            found.setdefault(measure, []).append(value)
         report(seed + 1)
-    return ToyResult(pair, len(test_labels), {name: tuple(values) for name, values in found.items()})
+    return PairResult(pair, len(test_labels), {measure: tuple(values) for measure, values in found.items()})
 
 
 def divide(
