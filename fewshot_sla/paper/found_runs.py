@@ -68,6 +68,7 @@ class FoundRuns:
         self._recipes: dict[str, dict[str, Any] | None] = {}
         self._runs: dict[tuple[str, int], FoundRun | None] = {}
         self._ensembles: dict[Path, EnsembleRecord | None] = {}
+        self._blocked: set[tuple[str, int]] = set()
 
     def place(self, word: str, seed: int) -> RunFolder:
         """Where the run of a recipe and seed goes."""
@@ -84,13 +85,19 @@ class FoundRuns:
             try:
                 self._recipes[word] = resolved_recipe(kind_of(word), word)
             except UserError as error:
-                self._recipes[word] = self._said(f"{word}: {error}")
+                self._recipes[word] = None
+                self._say(f"{word}: {error}")
         return self._recipes[word]
 
     def runs(self, word: str, seeds: Iterable[int]) -> list[FoundRun]:
         """The runs of a recipe that are there, in the order of the seeds."""
         found = [self._run(word, seed) for seed in seeds]
         return [run for run in found if run is not None]
+
+    def blocked(self, word: str, seed: int) -> bool:
+        """Whether something lies in the place of a run that must be moved away, or mended, by its owner first."""
+        self._run(word, seed)
+        return (word, seed) in self._blocked
 
     def ensemble(self, word: str, models: int) -> EnsembleRecord | None:
         """The figures of an ensemble, if they are there."""
@@ -99,7 +106,8 @@ class FoundRuns:
             try:
                 self._ensembles[path] = read_ensemble(path) if path.exists() else None
             except UserError as error:
-                self._ensembles[path] = self._said(error)
+                self._ensembles[path] = None
+                self._say(error)
         return self._ensembles[path]
 
     def _run(self, word: str, seed: int) -> FoundRun | None:
@@ -107,7 +115,9 @@ class FoundRuns:
             try:
                 self._runs[word, seed] = self._read(word, seed)
             except UserError as error:
-                self._runs[word, seed] = self._said(error)
+                self._runs[word, seed] = None
+                self._say(error)
+                self._blocked.add((word, seed))
         return self._runs[word, seed]
 
     def _read(self, word: str, seed: int) -> FoundRun | None:
@@ -133,10 +143,11 @@ class FoundRuns:
             results=(),
             ten_crops=(),
         )
-        return self._with_results(run, kind)
+        return self._with_results(run, word)
 
-    def _with_results(self, run: FoundRun, kind: Kind[Any, Any]) -> FoundRun:
+    def _with_results(self, run: FoundRun, word: str) -> FoundRun:
         """The run with the figures of its tests; without, and with a problem, if they cannot be read."""
+        kind = kind_of(word)
         results: Sequence[Result] = ()
         ten_crops: list[Result] = []
         try:
@@ -148,10 +159,11 @@ class FoundRuns:
                     if (result.split, result.step) == (self.split, run.step) and result.crops > 1
                 ]
         except UserError as error:
-            self._said(error)
+            self._say(error)
+            self._blocked.add((word, run.seed))
         return replace(run, results=tuple(results), ten_crops=tuple(ten_crops))
 
-    def _said(self, problem: object) -> None:
+    def _say(self, problem: object) -> None:
         line = " ".join(str(problem).split())
         if line not in self.problems:
             self.problems.append(line)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from fewshot_sla.paper.lines import Line, by_data_set, disagreements
 from fewshot_sla.paper.measured import Gain, percentage
-from fewshot_sla.paper.published import PublishedTable
+from fewshot_sla.paper.published import Cell, PublishedTable
 from fewshot_sla.reporting.tables import Cell as Shown
 from fewshot_sla.reporting.tables import Figure, Table, unique
 
@@ -26,8 +26,9 @@ def for_people(table: PublishedTable, lines: Sequence[Line], split: str) -> list
 def for_programs(table: PublishedTable, lines: Sequence[Line], split: str) -> Table:
     """One row a cell with all that is known of it."""
     headings = [
-        "table", "data set", "method", "unit", "published", "measured", "over seeds", "seeds", "difference", "gain over",
-        "published gain, %", "measured gain, %", "share", "split", "tested on", "trained on", "recipe", "tested", "remarks",
+        "table", "data set", "method", "unit", "published", "measured", "over seeds", "seeds", "difference",
+        "gain over", "published gain, %", "measured gain, %", "share", "split", "tested on", "trained on", "recipe",
+        "tested", "remarks",
     ]  # fmt: skip
     shown = Table(f"{table.name}: {table.title}", headings, left=4)
     for line in lines:
@@ -37,7 +38,7 @@ def for_programs(table: PublishedTable, lines: Sequence[Line], split: str) -> Ta
         without = [cell.without_recipe] if cell.without_recipe else []
         shown.add(
             table.name, cell.data_set, cell.method, cell.unit,
-            Figure(cell.value, cell.interval),
+            _published(cell),
             Figure(measured.mean, measured.interval) if seen else None,
             Figure(measured.mean, measured.deviation) if seen else None,
             " ".join(map(str, measured.by_seed)) or None,
@@ -80,12 +81,12 @@ def _main_table(table: PublishedTable, lines: Sequence[Line], notes: _Notes, *, 
         cell, measured = line.cell, line.measured
         mark = f" {notes.mark(cell.without_recipe)}" if cell.without_recipe else ""
         if measured.conditions is None:
-            return [cell.method + mark, Figure(cell.value, cell.interval)]
+            return [cell.method + mark, _published(cell)]
         spread = measured.interval if cell.k_shot else measured.deviation
         share = percentage(measured.conditions.share)
         return [
             cell.method,
-            Figure(cell.value, cell.interval),
+            _published(cell),
             Figure(measured.mean, spread),
             None if line.difference is None else Figure(line.difference, signed=True),
             _seeds(line),
@@ -121,9 +122,10 @@ def _in_sections(shown: Table, lines: Sequence[Line], row: Callable[[Line], Sequ
     """A section a data set, its name above."""
     for name, section in by_data_set(lines).items():
         shown.add_section()
-        shown.add(name.upper() if name.islower() else name)
+        shown.add(name)
         for line in section:
-            shown.add(*row(line))
+            method, *figures = row(line)
+            shown.add(f" {method}", *figures)
 
 
 def _seeds(line: Line) -> str:
@@ -133,6 +135,11 @@ def _seeds(line: Line) -> str:
     if line.cell.k_shot and measured.deviation is not None:
         return f"{count} (±{measured.deviation:.2f})"
     return count
+
+
+def _published(cell: Cell) -> Figure:
+    """As it is printed."""
+    return Figure(cell.value, cell.interval, digits=cell.digits)
 
 
 def _gain(value: float, deviation: float | None = None) -> Figure:
@@ -148,7 +155,8 @@ def _measured_gain(line: Line) -> Figure:
 def _how_it_was_measured(table: PublishedTable, lines: Sequence[Line], shares: Sequence[str], split: str) -> list[str]:
     """What the figures of ours are, in words; nothing if there are none."""
     if not shares:
-        return ["Nothing of it is measured yet; --missing prints the commands, --run does it."]
+        can_be = any(line.cell.recipe for line in lines)
+        return ["Nothing of it is measured yet; --missing prints the commands, --run does it."] * can_be
     few_shot = any(line.cell.k_shot for line in lines)
     spread = (
         "Measured: mean over seeds ± half a 95 % interval over the test episodes; in brackets the deviation over seeds."
@@ -157,7 +165,9 @@ def _how_it_was_measured(table: PublishedTable, lines: Sequence[Line], shares: S
     )
     said = [spread]
     if shares != ["100 %"]:
-        said.append(f"Trained for {', '.join(shares)} of the published schedule: the published figures are of all of it.")
+        said.append(
+            f"Trained for {', '.join(shares)} of the published schedule: the published figures are of all of it."
+        )
     if split != "test":
         said.append(f"Measured on the split {split}; the published figures are of the test split.")
     return said

@@ -139,7 +139,9 @@ def percentage(share: float) -> str:
 def _measured(
     cell: Cell, results: Mapping[int, Result], conditions: Conditions, remarks: Sequence[str] = ()
 ) -> Measured:
-    values = {seed: 100 * (1 - result.accuracy if cell.is_error else result.accuracy) for seed, result in results.items()}
+    values = {
+        seed: 100 * (1 - result.accuracy if cell.is_error else result.accuracy) for seed, result in results.items()
+    }
     interval = float(np.mean([100 * result.ci95 for result in results.values()]))
     return Measured(values, None if math.isnan(interval) else interval, conditions, tuple(remarks))
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from episodes.errors import UserError
 from fewshot_sla.cli.keys import unknown
 from fewshot_sla.cli.recipes import read_options
@@ -40,6 +38,7 @@ class Cell:
         without_recipe: why there is no training for it; empty if there is one.
         n_way: classes of the test episodes; None in classification.
         episodes: how many the published figure is the mean of; None in classification.
+        digits: that are printed behind the point.
     """
 
     table: str
@@ -62,6 +61,7 @@ class Cell:
     without_recipe: str = ""
     n_way: int | None = None
     episodes: int | None = None
+    digits: int = 2
 
     @property
     def is_error(self) -> bool:
@@ -193,10 +193,10 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
 def _training(row: dict[str, Any], column: dict[str, Any]) -> dict[str, Any]:
     """What gives a cell, where its row and its column say so: the one has the base, the other the fragments."""
     said = {**column, **row}
-    over = said.get("over", "")
+    printed: dict[str, Any] = {name: said[name] for name in ("over", "digits") if name in said}
     if not (row.get("recipe") and column.get("recipe")):
-        return {"k_shot": said.get("k_shot"), "over": over}
+        return {"k_shot": said.get("k_shot"), **printed}
     of_row = row.get("recipe_of_1_shot", row["recipe"]) if said.get("k_shot") == 1 else row["recipe"]
     base, fragments = (of_row, column["recipe"]) if "inference" in column else (column["recipe"], of_row)
     kept: dict[str, Any] = {name: said[name] for name in ("inference", "k_shot", "models", "crops") if name in said}
-    return {"recipe": f"{base}+{fragments}", "over": over, **kept}
+    return {"recipe": f"{base}+{fragments}", **printed, **kept}
