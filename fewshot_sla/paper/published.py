@@ -179,7 +179,7 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
                 fragments = (beside if table["data_sets"] == "rows" else described).get("recipe", "")
                 training = _training(described, beside)
                 without = "" if training.get("recipe") else table.get("no_recipe", "no recipe here")
-                episodes = {name: table.get(name) for name in ("n_way", "episodes")}
+                episodes: dict[str, Any] = {name: table.get(name) for name in ("n_way", "episodes")}
                 cells.append(
                     Cell(
                         table["table"], row, column, float(number), interval, table["unit"], table["source"],
