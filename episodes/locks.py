@@ -1,6 +1,7 @@
 """A lock between processes, held by the operating system: a process that is killed gives it back."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,3 +54,22 @@ def _unlock(handle: int) -> None:
 
     fcntl.flock(handle, fcntl.LOCK_UN)  # processes that were forked meanwhile have the handle too
     os.close(handle)
+
+
+def has_locks(folder: Path) -> bool:
+    """Whether files in a folder can be locked; some network file systems, and other systems than POSIX, have no locks.
+
+    Raises:
+        OSError: if the folder cannot be written to.
+    """
+    probe = folder / f".lock.{secrets.token_hex(8)}"
+    probe.touch()
+    try:
+        with locked(probe, wait=False):
+            try:
+                with locked(probe, wait=False):
+                    return False
+            except BlockingIOError:
+                return True
+    finally:
+        probe.unlink(missing_ok=True)

@@ -8,6 +8,18 @@ from fewshot_sla.cli.memory import keep_freed_memory
 from fewshot_sla.solvers.errors import SolverError
 
 OK, USER_ERROR, INTERRUPTED = 0, 2, 130
+MENDABLE = (UserError, SolverError, OSError)  # what the user can mend; anything else that is raised is a defect of ours
+
+
+def in_one_line(error: BaseException) -> str:
+    """What a mendable error says.
+
+    >>> in_one_line(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'a.png: No such file or directory'
+    """
+    if isinstance(error, OSError):  # a full disk, a folder that may not be written to
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+    return " ".join(str(error).split())
 
 
 def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
@@ -23,12 +35,8 @@ def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | No
     keep_freed_memory()
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
-    except (UserError, SolverError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        return USER_ERROR
-    except OSError as error:  # a full disk, a folder that may not be written to
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+    except MENDABLE as error:
+        sys.stderr.write(f"error: {in_one_line(error)}\n")
         return USER_ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

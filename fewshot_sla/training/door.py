@@ -13,6 +13,7 @@ from episodes.errors import UserError
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
 from fewshot_sla.cli.door import INTERRUPTED, OK
+from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.training.kind import Kind, M, R
 from fewshot_sla.training.randomness import seeded
@@ -32,6 +33,25 @@ def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
 
     Raises:
         UserError: if the command line, or anything that it describes, is wrong.
+    """
+    try:
+        train_as_told(kind, arguments)
+    except Interrupted as interrupted:
+        sys.stderr.write(f"{interrupted}\n")
+        return INTERRUPTED
+    return OK
+
+
+def train_as_told(kind: Kind[R, M], arguments: Sequence[str]) -> None:
+    """Parse, check, train, report.
+
+    Args:
+        kind: of training.
+        arguments: of the command line.
+
+    Raises:
+        UserError: if the command line, or anything that it describes, is wrong.
+        Interrupted: if a signal asked for it; everything is saved, and the message says how to go on.
     """
     parser = kind.parser()
     options = configuration.parse(parser, _with_config_of_run(parser, arguments))
@@ -55,11 +75,29 @@ def run_training(kind: Kind[R, M], arguments: Sequence[str]) -> int:
         training = train(kind, kind.task(recipe), hardware, folder, config, resuming=resuming)
     except Interrupted as interrupted:
         again = f"python -m fewshot_sla.{kind.program} --resume --run_folder {folder.path}"
-        sys.stderr.write(f"{interrupted}; continue with: {again}\n")
-        return INTERRUPTED
+        raise Interrupted(f"{interrupted}; continue with: {again}", interrupted.by) from interrupted
     if training.is_first_process:
         kind.report(training, folder, resolved)
-    return OK
+
+
+def is_trained(kind: Kind[R, M], arguments: Sequence[str]) -> bool:
+    """Whether the run that the arguments ask for is there, with all its steps.
+
+    Args:
+        kind: of training.
+        arguments: of the command line that would train it.
+
+    Raises:
+        UserError: if the command line, or the run's configuration or checkpoint, is wrong.
+        OtherRunError: if the folder holds a run by another recipe.
+    """
+    parser = kind.parser()
+    options = configuration.parse(parser, arguments)
+    folder = RunFolder(options.run_folder)
+    if not folder.holds_run:
+        return False
+    _check_same_recipe(folder, _resolved(parser, options))
+    return folder.best.exists() and folder.last.exists() and load_state(folder.last)["step"] == options.loop.steps
 
 
 def _with_config_of_run(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ class Loop:
 
         Raises:
             UserError: if the loss is no longer finite; says at which step, and names the last good checkpoint.
-            Interrupted: after SIGINT or SIGTERM; the run can be resumed.
+            Interrupted: after a signal that asks for it; the run can be resumed.
         """
         state, settings = self._state, self._recipe.loop
         loggers = Loggers(self._recipe.loggers if self._writes else ())
@@ -83,7 +83,7 @@ class Loop:
                     state.seconds = time.monotonic() - began
                     self._save()
                 if stopping and state.step < settings.steps:
-                    raise Interrupted(f"stopped after step {state.step} of {settings.steps}")
+                    raise Interrupted(f"stopped after step {state.step} of {settings.steps}", stop.by)
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy
         """One step of the optimiser on the mean loss of all passes."""

@@ -1,0 +1,53 @@
+"""One cell of a study: is it done, and doing it."""
+
+from typing import Any
+
+import yaml
+
+from episodes.errors import UserError
+from fewshot_sla.runs.folder import OtherRunError, RunFolder
+from fewshot_sla.studies.plan import Cell
+from fewshot_sla.training.door import is_trained, train_as_told
+from fewshot_sla.training.kind import Kind
+from fewshot_sla.training.recipe import Hardware
+
+
+def is_done(kind: Kind[Any, Any], cell: Cell, split: str) -> bool:
+    """Whether a cell is trained, by its recipe and with all steps, and tested on the images as they are now.
+
+    Raises:
+        UserError: if its folder holds a run by another recipe, or cannot be read.
+    """
+    if not (cell.folder.holds_run and cell.folder.results.exists()):
+        return False
+    try:
+        return is_trained(kind, cell.arguments) and bool(kind.results(cell.folder, split))
+    except OtherRunError as error:
+        raise _of_a_study(error) from error
+
+
+def train_and_test(kind: Kind[Any, Any], cell: Cell, split: str) -> None:
+    """Both, from wherever an earlier worker left off.
+
+    Raises:
+        UserError: if it cannot be trained or tested.
+        Interrupted: if a signal asked for it; everything is saved.
+    """
+    try:
+        if not (cell.folder.results.exists() and is_trained(kind, cell.arguments)):
+            train_as_told(kind, [*cell.arguments, *(["--resume"] if cell.folder.holds_run else [])])
+    except OtherRunError as error:
+        raise _of_a_study(error) from error
+    if not kind.results(cell.folder, split):
+        kind.test(cell.folder, split, _hardware(cell.folder))
+
+
+def _of_a_study(error: OtherRunError) -> UserError:
+    return UserError(f"{error} (of a study: another --folder)")
+
+
+def _hardware(folder: RunFolder) -> Hardware:
+    """What a run was trained on, as one process."""
+    configured = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    names = ("accelerator", "precision", "channels_last", "placement")
+    return Hardware(**{name: configured[name] for name in names})
