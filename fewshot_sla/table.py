@@ -14,9 +14,11 @@ from fewshot_sla.paper.published import Cell, PublishedTable, published_table
 from fewshot_sla.paper.selection import chosen_cells
 from fewshot_sla.reporting.formats import Format
 from fewshot_sla.reporting.tables import unique
+from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
 from fewshot_sla.studies.work import Launch
 
 if TYPE_CHECKING:
+    from fewshot_sla.paper.filling import Filled
     from fewshot_sla.paper.found_runs import FoundRuns
 
 
@@ -32,6 +34,7 @@ class TableOptions:
         workers: with --run: trainings at once; 1 is this process, 0 as many as there are GPUs, else CPU cores.
         threads: with --run: CPU threads of each training.
         launch: with --run: "here" for processes on this machine, "slurm" for jobs, "local" for the same jobs here.
+        slurm: with --launch slurm: what each job asks for.
         tables: YAML file with tables of your own, in the form of fewshot_sla/paper/published.yaml.
         format: how the table is written.
         output: file to write; standard output if none is named.
@@ -44,6 +47,7 @@ class TableOptions:
     workers: int = 1
     threads: int = 1
     launch: Launch = "here"
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
     tables: str = ""
     format: Format = "terminal"
     output: str = ""
@@ -92,19 +96,19 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.training.signals import Interrupted
 
     found = FoundRuns(asked.options.runs, asked.options.split)
-    failures: list[str] = []
+    failed, problems = 0, []
     if asked.missing:
         _show_missing(asked, found)
         return _ended(found.problems)
     if asked.run:
         try:
-            failures = _fill(asked, found)
+            failed, problems = _fill(asked, found)
         except Interrupted as interrupted:
             sys.stderr.write(f"{interrupted}; the table itself goes on with the same command\n")
             return INTERRUPTED
         found = FoundRuns(asked.options.runs, asked.options.split)  # what lies there now
     _show_table(asked, found)
-    return _ended([*failures, *found.problems])
+    return max(_ended([*problems, *found.problems]), USER_ERROR if failed else OK)
 
 
 def _asked(arguments: Sequence[str]) -> Asked:
@@ -150,12 +154,12 @@ def _show_missing(asked: Asked, found: "FoundRuns") -> None:
     options = asked.options
     missing = missing_from(asked.cells, found, options.seeds)
     costs = Costs(Path(options.folder).expanduser())
-    lines = [*commands(missing, found, options.share), *missing.without_recipe]
+    lines = commands(missing, found, options.share) or ["nothing is missing that a recipe gives"]
     tables = [costs_table(missing, found, asked.table, costs, options.share)] if missing.trainings else []
-    show(*tables, *(lines or ["nothing is missing"]), form=options.format, output=options.output)
+    show(*tables, *lines, *missing.without_recipe, form=options.format, output=options.output)
 
 
-def _fill(asked: Asked, found: "FoundRuns") -> list[str]:
+def _fill(asked: Asked, found: "FoundRuns") -> "Filled":
     """Do what is missing; what the trainings print goes to standard error, for the table is what was asked for."""
     from fewshot_sla.paper.filling import fill_table
     from fewshot_sla.paper.missing import missing_from
@@ -172,6 +176,7 @@ def _fill(asked: Asked, found: "FoundRuns") -> list[str]:
             workers=options.workers,
             threads=options.threads,
             launch=options.launch,
+            slurm=options.slurm,
         )
 
 

@@ -1,5 +1,6 @@
 """What a training costs: steps, floating-point operations, and hours by what runs of its kind took."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -89,8 +90,13 @@ def flops_per_step(recipe: Configuration, shape: Sequence[int]) -> int:
 
 def flops_per_image(backbone: Mapping[str, Any], shape: Sequence[int]) -> int:
     """Of one forward pass of a described backbone on one image (C, H, W); nothing is computed, shapes alone count."""
+    return _flops_per_image(json.dumps(backbone, sort_keys=True), tuple(shape))
+
+
+@functools.cache
+def _flops_per_image(backbone: str, shape: tuple[int, ...]) -> int:
     with torch.device("meta"):
-        network = build(_BACKBONE, backbone)
+        network = build(_BACKBONE, json.loads(backbone))
         image = torch.empty(1, *shape)
     network.train(False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -108,8 +114,13 @@ def images_per_step(recipe: Configuration) -> int:
 
 def views(recipe: Configuration) -> int:
     """Number M of transformations of each image."""
-    kind: Any = ClassificationObjective if "batch_size" in recipe else EpisodeObjective
-    return int(build(kind, recipe["objective"]).transformations.m)
+    return _views(json.dumps(recipe["objective"], sort_keys=True), "batch_size" in recipe)
+
+
+@functools.cache
+def _views(objective: str, of_images: bool) -> int:
+    kind: Any = ClassificationObjective if of_images else EpisodeObjective
+    return int(build(kind, json.loads(objective)).transformations.m)
 
 
 def backbone_of(recipe: Configuration) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
@@ -12,11 +12,20 @@ from fewshot_sla.paper.found_runs import FoundRuns
 from fewshot_sla.paper.missing import Missing, groups
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.solvers.errors import SolverError
+from fewshot_sla.studies.board import Failure
 from fewshot_sla.studies.kinds import KINDS
+from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
 from fewshot_sla.studies.plan import StudyPlan, trainings_of
 from fewshot_sla.studies.work import Launch, fill
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained
+
+
+class Filled(NamedTuple):
+    """How it went."""
+
+    failed_trainings: int  # each was said on standard error
+    problems: list[str]  # one line a test that could not be made
 
 
 def fill_table(
@@ -28,27 +37,28 @@ def fill_table(
     workers: int = 1,
     threads: int = 1,
     launch: Launch = "here",
-) -> list[str]:
-    """Do what is missing; a line for each training or test that could not be done.
+    slurm: SlurmOptions | None = None,
+) -> Filled:
+    """Do what is missing.
 
     Args:
         missing: what is to be done.
         found: the folder as it was before.
         share: of each schedule that is trained.
         options: told to every training.
-        workers, threads, launch: as :func:`fewshot_sla.studies.work.fill` takes them.
+        workers, threads, launch, slurm: as :func:`fewshot_sla.studies.work.fill` takes them.
 
     Raises:
         UserError: if nothing can be begun.
         Interrupted: after Ctrl-C; the same call goes on.
     """
-    failures: list[str] = []
+    failures: list[Failure] = []
     for group in groups(missing, found, share):
         length = [f"--loop.steps={group.steps}"] if share < 1 else []
         trainings = trainings_of(group.words, [*length, *options])
         plan = StudyPlan(trainings, group.seeds, found.folder, found.split)
-        failures += map(str, fill(KINDS[group.wing], plan, workers=workers, threads=threads, launch=launch))
-    return [*failures, *_tests(missing, found)]
+        failures += fill(KINDS[group.wing], plan, workers=workers, threads=threads, launch=launch, slurm=slurm)
+    return Filled(len(failures), list(_tests(missing, found)))
 
 
 def _tests(missing: Missing, found: FoundRuns) -> Iterator[str]:

@@ -10,7 +10,7 @@ from fewshot_sla.classification.ensemble import EnsembleRecord, read_ensemble
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.cli.recipes import recipe_name, wing_of
-from fewshot_sla.paper.recipe_of_run import check_recipe, resolved_configuration, resolved_recipe, share_of
+from fewshot_sla.paper.recipe_of_run import check_recipe, configuration_of, resolved_recipe, share_of
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result, read_results
@@ -126,7 +126,7 @@ class FoundRuns:
         if recipe is None:
             return None
         kind = kind_of(word)
-        configured = resolved_configuration(kind, folder)
+        configured = configuration_of(kind, folder, recipe)
         check_recipe(folder, configured, word, recipe)
         if configured["seed"] != seed:
             raise UserError(f"{folder.path}: its run was trained with seed {configured['seed']}, not {seed}")

@@ -71,7 +71,8 @@ class Cell:
     @property
     def tested(self) -> str:
         """How, in a few words; empty for a figure without a training."""
-        parts = [f"{self.n_way}-way {self.k_shot}-shot" if self.k_shot and self.n_way else "", self.inference]
+        sizes = [f"{size}-{what}" for size, what in ((self.n_way, "way"), (self.k_shot, "shot")) if size]
+        parts = [" ".join(sizes), self.inference]
         parts += [f"{self.episodes} episodes" if self.episodes else ""]
         parts += [f"mean logits of {self.models} models" if self.models > 1 else ""]
         parts += [f"{self.crops} crops" if self.crops > 1 else ""]

@@ -7,6 +7,7 @@ import yaml
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
+from fewshot_sla.cli.recipes import read_options
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.door import FREE
 from fewshot_sla.training.kind import Kind
@@ -27,12 +28,17 @@ def resolved_recipe(kind: Kind[Any, Any], word: str) -> dict[str, Any]:
     return resolved
 
 
-def resolved_configuration(kind: Kind[Any, Any], folder: RunFolder) -> dict[str, Any]:
-    """The configuration of a run, in the same form.
+def configuration_of(kind: Kind[Any, Any], folder: RunFolder, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a run in the same form: as it stands there if it is of the recipe, else parsed anew.
+
+    An older program may have left out what has a default.
 
     Raises:
         UserError: if it cannot be read, or is of another kind of training.
     """
+    configured = read_options(folder.config)
+    if not any(differences(configured, recipe)):
+        return configured
     parser = kind.parser()
     resolved: dict[str, Any] = yaml.safe_load(parser.dump(configuration.load(parser, folder.config)))
     return resolved

@@ -33,22 +33,28 @@ def _kept(
 ) -> list[Cell]:
     found: list[Cell] = []
     for name in asked:
-        matching = [cell for cell in cells if _plain(name) in map(_plain, names_of(cell))]
-        if not matching:
-            raise UserError(unknown(name, table.name, [name for cell in cells for name in names_of(cell)], what))
+        # Whole names come first: "baseline" is that method, and not also an ensemble of baselines.
+        ranks = zip(*(names_of(cell) for cell in cells), strict=True)
+        matching = next(filter(None, (_matching(cells, names, name) for names in ranks)), None)
+        if matching is None:
+            valid = {other for cell in cells for other in names_of(cell) if other}
+            raise UserError(unknown(name, table.name, valid, what=what))
         found += matching
     return [cell for cell in cells if cell in found] if asked else list(cells)
 
 
+def _matching(cells: Sequence[Cell], names: Sequence[str], asked: str) -> list[Cell]:
+    return [cell for cell, name in zip(cells, names, strict=True) if name and _plain(name) == _plain(asked)]
+
+
 def _names_of_data_set(cell: Cell) -> list[str]:
     """The whole heading, the same without shots or ratio, the base."""
-    base = cell.recipe.split("+")[0]
-    without = re.sub(r"(,| \().*", "", cell.data_set)
-    return [name for name in (cell.data_set, without, base) if name]
+    return [cell.data_set, re.sub(r"(,| \().*", "", cell.data_set), cell.recipe.split("+")[0]]
 
 
 def _names_of_method(cell: Cell) -> list[str]:
-    return [name for name in (cell.method, cell.fragments.replace("+", "_")) if name]
+    """The whole name, the fragments."""
+    return [cell.method, cell.fragments.replace("+", "_")]
 
 
 def _plain(name: str) -> str:
