@@ -17,6 +17,8 @@ from fewshot_sla.studies.claims import claim, done_by, history
 from fewshot_sla.studies.plan import Cell
 from fewshot_sla.training.kind import Kind
 
+_TRAINING = 0.9  # what training is of a cell, about; the rest is its test
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -101,11 +103,11 @@ def _is_claimed(cell: Cell) -> bool:
 
 
 def _share(folder: RunFolder) -> float:
-    """How much of a training is done, by its own files; nothing if they do not say."""
+    """How much of an open cell is done, by the files of its training; nothing if they do not say."""
     rows = read_metrics(folder.metrics)
     if not rows or not folder.config.exists():
         return 0.0
-    return min(1.0, rows[-1]["step"] / _steps(folder.config, folder.config.stat().st_mtime_ns))
+    return _TRAINING * min(1.0, rows[-1]["step"] / _steps(folder.config, folder.config.stat().st_mtime_ns))
 
 
 @cache

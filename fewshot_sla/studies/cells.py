@@ -1,15 +1,41 @@
 """One cell of a study: is it done, and doing it."""
 
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import yaml
 
 from episodes.errors import UserError
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
-from fewshot_sla.studies.plan import Cell
+from fewshot_sla.runs.results import Result
+from fewshot_sla.studies.plan import Cell, StudyPlan
 from fewshot_sla.training.door import is_trained, train_as_told
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
+
+
+class Tested(NamedTuple):
+    """A cell that is done."""
+
+    folder: RunFolder
+    results: Sequence[Result]  # of its test
+
+
+def tested_cells(
+    kind: Kind[Any, Any],
+    plan: StudyPlan,
+    without: Collection[Cell],  # those that could not be done
+) -> dict[str, dict[int, Tested]]:  # by recipe: by seed
+    """What came of the cells of a plan; recipes of which none is done are left out.
+
+    Raises:
+        UserError: if the results of a run cannot be read.
+    """
+    runs: dict[str, dict[int, Tested]] = {name: {} for name in plan.trainings}
+    for cell in plan.cells():
+        if cell not in without:
+            runs[cell.name][cell.seed] = Tested(cell.folder, kind.results(cell.folder, plan.split))
+    return {name: found for name, found in runs.items() if found}
 
 
 def is_done(kind: Kind[Any, Any], cell: Cell, split: str) -> bool:

@@ -1,7 +1,7 @@
 """What a study is to train: recipes times seeds, and the folder of every run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from episodes.errors import UserError
@@ -22,7 +22,7 @@ class Cell:
 
     name: str
     seed: int
-    folder: RunFolder
+    folder: RunFolder = field(compare=False)  # the arguments name it
     arguments: tuple[str, ...]
 
     def __str__(self) -> str:

@@ -5,13 +5,13 @@ import sys
 import time
 from contextlib import redirect_stdout
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from episodes.errors import UserError
 from episodes.locks import has_locks
 from episodes.progress import show_progress
 from fewshot_sla.studies.board import Board, Failure
-from fewshot_sla.studies.launchers.base import Launcher
+from fewshot_sla.studies.launchers.base import Launch, Launcher
 from fewshot_sla.studies.launchers.jobs import Jobs
 from fewshot_sla.studies.launchers.processes import Processes, visible_devices
 from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
@@ -20,7 +20,6 @@ from fewshot_sla.studies.worker import Assignment, work_through
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.signals import Interrupted, stop_on_signals
 
-Launch = Literal["here", "local", "slurm"]
 _LOOK_S = 0.5  # between two looks at the folders
 _WAIT_S = 2.0  # for others, if there is nothing else to do
 _MOST_FALSE_STARTS = 3  # workers that end, one after the other, before they take a cell
@@ -110,8 +109,8 @@ def _work_here(board: Board, assignment: Assignment) -> None:
             board.look()
             if board.open:
                 time.sleep(_WAIT_S)
-    except KeyboardInterrupt as error:
-        raise Interrupted("stopped") from error
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        raise Interrupted(str(stopped).partition(";")[0] or "stopped") from stopped
 
 
 def _drive(board: Board, launcher: Launcher, workers: int, assignment: Assignment) -> None:

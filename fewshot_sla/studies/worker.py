@@ -141,8 +141,8 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
     try:
         work_through(Assignment.load(Path(arguments[0])), log_begin)
-    except Interrupted as interrupted:
-        sys.stdout.write(f"{str(interrupted).partition(';')[0]}\n")
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        sys.stdout.write(f"{str(stopped).partition(';')[0]}\n")
     return OK
 
 

@@ -41,7 +41,8 @@ def run_class_test(*arguments: str | Path) -> int:
 
 
 def run_study(*arguments: str) -> int:
-    return run_door(study.main, list(arguments))
+    """A study in this process."""
+    return run_door(study.main, ["--workers=1", *arguments])
 
 
 def results_of(folder: Path) -> list[ClassificationResult]:

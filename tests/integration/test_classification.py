@@ -249,7 +249,9 @@ def test_a_study_trains_and_tests_what_is_missing_and_shows_all(
     arguments = [*configs, "--seeds", "0", "3", "--folder", str(folder), "--", "--loop.steps=4"]
     assert doors.run_study(*arguments) == 0
     out = capsys.readouterr().out
-    assert "sla, aggregated (AG)" in out
+    assert [line.split("│")[1:3] for line in out.splitlines() if "(AG)" in line] == [
+        [" sla      ", " aggregated (AG) "]
+    ]
     document = json.loads((folder / "study.json").read_text())
     assert document["seeds"] == [0, 3]
     assert [(row["recipe"], row["inference"]) for row in document["rows"]] == [

@@ -1,18 +1,22 @@
 """Runs that are gone on with, trained anew or tested together: what must not be mixed is not."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from episodes.images.labelled import LabelledImages
-from fewshot_sla import study, train
+from fewshot_sla import train
 from fewshot_sla.classification.kind import ClassificationKind
 from fewshot_sla.cli.door import INTERRUPTED, run_door
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.recipe import Hardware
 from tests.integration import classification_doors as doors
 from tests.tiny import TinyClasses
@@ -250,6 +254,14 @@ def test_a_study_of_other_recipes_needs_another_folder(
 def test_an_interrupted_study_says_how_it_goes_on(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(study, "run_training", lambda kind, words: INTERRUPTED)
+    step = Loop._step
+
+    def interrupted(loop: Loop) -> Tensor:
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(loop)
+
+    monkeypatch.setattr(Loop, "_step", interrupted)
+    capsys.readouterr()
     assert doors.run_study(str(config), "--folder", str(tmp_path / "study"), *TINY_STUDY) == INTERRUPTED
-    assert "goes on with the same command" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "stopped after step 1 of 2; the study goes on with the same command"

@@ -41,7 +41,7 @@ def test_every_seed_is_tested_at_both_shots_and_nothing_is_done_twice(
     rows = json.loads((tmp_path / "study/study.json").read_text())["rows"]
     found = {(row["recipe"], row["setting"], row["inference"]) for row in rows}
     plain = {("plain", shots, "single") for shots in ("1-shot", "5-shot")}
-    sla = {("views", shots, name) for shots in ("1-shot", "5-shot") for name in ("single", "aggregated")}
+    sla = {("sla_views", shots, name) for shots in ("1-shot", "5-shot") for name in ("single", "aggregated")}
     assert found == plain | sla
     for row in rows:
         for folder, accuracy in zip(row["run_folders"], row["accuracies"], strict=True):

@@ -1,6 +1,9 @@
 """The contract of a launcher: it starts workers, knows how many there are, and stops them."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
+
+Launch = Literal["here", "local", "slurm"]  # processes of this machine; jobs on it; jobs of a cluster
 
 
 class Launcher(ABC):
