@@ -96,7 +96,8 @@ def main(arguments: Sequence[str]) -> int:
     from fewshot_sla.training.signals import Interrupted
 
     found = FoundRuns(asked.options.runs, asked.options.split)
-    failed, problems = 0, []
+    failed = 0
+    problems: list[str] = []
     if asked.missing:
         _show_missing(asked, found)
         return _ended(found.problems)

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,22 @@ def rows_of(printed: Printed) -> dict[str, dict[str, str]]:
     return {row["method"]: row for row in csv.DictReader(io.StringIO(printed.out))}
 
 
+def own_table(folder: Path, tables: Path, *more: str) -> Printed:
+    """Our own table, half of each schedule trained with two seeds."""
+    return run_table("own", "--tables", tables, "--folder", folder, "--share", "0.5", "--seeds", "0", "1", *more)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures() -> Iterator[None]:
+    """Run folders without their pictures, which take longer than such trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for wing in ("classification.report", "meta.report"):
+            patch.setattr(f"fewshot_sla.{wing}.draw_learning_curve", lambda *_: None)
+        for module in ("report", "testing"):
+            patch.setattr(f"fewshot_sla.meta.{module}.draw_one_episode", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return table_file(tmp_path_factory.mktemp("tables"))
@@ -30,9 +47,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def filled(tables: Path) -> Path:
     """Two seeds of each recipe trained for half of its schedule, a third one for the ensemble, all tested."""
     folder = tables.parent / "runs"
-    said = run_table(
-        "own", "--tables", tables, "--folder", folder, "--share", "0.5", "--seeds", "0", "1", "--run", "--format", "json"
-    )  # fmt: skip
+    said = own_table(folder, tables, "--run", "--format", "json")
     assert said.code == 0, said.err
     assert json.loads(said.out)[0]["title"] == "own table: tiny images"  # the trainings speak elsewhere
     return folder
@@ -77,8 +92,7 @@ def test_a_table_fits_80_columns(number: str, tmp_path: Path) -> None:
 
 
 def test_measured_figures_are_those_of_the_runs(filled: Path, tables: Path) -> None:
-    said = run_table("own", "--tables", tables, "--folder", filled, "--share", "0.5", "--seeds", "0", "1",
-                     "--format", "csv")  # fmt: skip
+    said = own_table(filled, tables, "--format", "csv")
     assert said.code == 0
     assert said.err == ""
     rows = rows_of(said)
@@ -112,13 +126,12 @@ def test_measured_figures_are_those_of_the_runs(filled: Path, tables: Path) -> N
 
 
 def test_what_is_there_is_not_done_again(filled: Path, tables: Path) -> None:
-    arguments = ("own", "--tables", tables, "--folder", filled, "--share", "0.5", "--seeds", "0", "1")
     stamps = {path: path.stat().st_mtime_ns for path in filled.rglob("*.safetensors")}
-    said = run_table(*arguments, "--run")
+    said = own_table(filled, tables, "--run")
     assert said.code == 0
     assert "Trained for 50 % of the published schedule" in said.out
     assert {path: path.stat().st_mtime_ns for path in filled.rglob("*.safetensors")} == stamps
-    assert "nothing is missing that a recipe gives" in run_table(*arguments, "--missing").out
+    assert "nothing is missing that a recipe gives" in own_table(filled, tables, "--missing").out
     assert "Nothing of it is measured yet" in run_table("own", "--tables", tables, "--folder", filled).out
 
 
@@ -126,8 +139,7 @@ def test_commands_for_what_is_missing(copied: Path, tables: Path) -> None:
     for path in ("share_0.5/pictures_sla/seed1", "share_0.5/pictures_baseline/seed2"):
         shutil.rmtree(copied / path)
     word = tables.parent / "pictures.yaml"
-    asked = ("own", "--tables", tables, "--folder", copied, "--seeds", "0", "1", "--missing")
-    said = run_table(*asked, "--share", "0.5", "--format", "markdown")
+    said = own_table(copied, tables, "--missing", "--format", "markdown")
     assert said.code == 0
     runs = copied / "share_0.5"
     assert f"python -m fewshot_sla.study {word}+sla --seeds 1 --folder {runs} -- --loop.steps 10" in said.out
@@ -144,14 +156,10 @@ def test_commands_for_what_is_missing(copied: Path, tables: Path) -> None:
     assert "Hours as on" in said.out
 
 
-def spoilt(copied: Path, tables: Path, *more: str) -> Printed:
-    return run_table("own", "--tables", tables, "--folder", copied, "--share", "0.5", "--seeds", "0", "1", *more)
-
-
 def test_a_run_of_another_recipe_in_a_cells_folder(copied: Path, tables: Path) -> None:
     path = copied / "share_0.5/pictures_sla/seed1/config.yaml"
     path.write_text(path.read_text().replace("lr: 0.05", "lr: 0.5"))
-    said = spoilt(copied, tables, "--format", "csv")
+    said = own_table(copied, tables, "--format", "csv")
     assert said.code == 2
     assert said.err.count("\n") == 1
     assert re.match(
@@ -159,8 +167,10 @@ def test_a_run_of_another_recipe_in_a_cells_folder(copied: Path, tables: Path) -
     )
     rows = rows_of(said)
     assert (rows["SLA+AG"]["seeds"], rows["Baseline"]["seeds"]) == ("0", "0 1")
-    assert spoilt(copied, tables, "--missing").code == 2
-    assert "study" not in spoilt(copied, tables, "--missing").out  # there is nothing to be done before it is moved away
+    assert own_table(copied, tables, "--missing").code == 2
+    assert (
+        "study" not in own_table(copied, tables, "--missing").out
+    )  # there is nothing to be done before it is moved away
 
 
 @pytest.mark.parametrize(
@@ -173,7 +183,7 @@ def test_a_run_of_another_recipe_in_a_cells_folder(copied: Path, tables: Path) -
 def test_results_that_cannot_be_read(change, message: str, copied: Path, tables: Path) -> None:
     path = copied / "share_0.5/pictures_sla/seed0/results.json"
     path.write_text(change(path.read_text()))
-    said = spoilt(copied, tables, "--format", "csv")
+    said = own_table(copied, tables, "--format", "csv")
     assert said.code == 2
     assert re.fullmatch(rf"error: .*pictures_sla/seed0/results.json: .*{message}.*\n", said.err)
     assert rows_of(said)["SLA+AG"]["seeds"] == "1"
@@ -184,50 +194,35 @@ def test_an_ensemble_of_other_weights_or_of_another_program(copied: Path, tables
     document = json.loads(path.read_text())
     document["ensemble"]["members"][1]["step"] = 9
     path.write_text(json.dumps(document))
-    said = spoilt(copied, tables, "--format", "csv")
+    said = own_table(copied, tables, "--format", "csv")
     assert (said.code, rows_of(said)["IE"]["measured"]) == (0, "")
     assert "not of the runs of seeds 0, 1, 2 as they lie there now" in rows_of(said)["IE"]["remarks"]
-    assert "--output" in spoilt(copied, tables, "--missing").out
+    assert "--output" in own_table(copied, tables, "--missing").out
     path.write_text("{}")
-    said = spoilt(copied, tables)
+    said = own_table(copied, tables)
     assert said.code == 2
     assert "ensemble3.json: it holds no ensemble" in said.err
 
 
 def test_no_gain_across_shares_or_images(copied: Path, tables: Path) -> None:
     """A baseline that was trained for the whole schedule, then on images of another folder, both for real."""
-    seed0 = copied / "share_0.5/pictures_baseline/seed0"
-    again = ("own", "--tables", tables, "--folder", copied / "again", "--seeds", "0", "--rows", "Baseline", "--run")
-    assert run_table(*again).code == 0
-    shutil.rmtree(seed0)
-    shutil.copytree(copied / "again/pictures_baseline/seed0", seed0)
-    asked = (
-        "own",
-        "--tables",
-        tables,
-        "--folder",
-        copied,
-        "--share",
-        "0.5",
-        "--seeds",
-        "0",
-        "--rows",
-        "sla",
-        "baseline",
-    )
-    said = run_table(*asked)
+    whole = ("own", "--tables", tables, "--folder", copied, "--seeds", "0", "--rows", "Baseline", "--run")
+    assert run_table(*whole).code == 0
+    seeds = copied / "share_0.5/pictures_baseline"
+    shutil.rmtree(seeds / "seed0")
+    shutil.move(copied / "pictures_baseline/seed0", seeds / "seed0")
+    rows = ("--rows", "SLA+AG", "Baseline")
+    said = own_table(copied, tables, *rows)
     assert said.code == 0
     assert re.search(r"│ +SLA\+AG over Baseline │ +\+20.0 │ +\[1\] │", said.out)
     assert "[1] no gain: another share of the schedule (50 % and 100 %) than Baseline" in said.out
-    assert re.search(r"│ share │", said.out.replace("┃", "│"))
-    both = run_table(*asked[:-5], "--seeds", "0", "1", "--rows", "baseline", "--format", "csv")
-    assert (rows_of(both)["Baseline"]["seeds"], rows_of(both)["Baseline"]["share"]) == ("0", "1.0")
-    assert "seed1: left out of the mean: another share of the schedule" in rows_of(both)["Baseline"]["remarks"]
-    shutil.rmtree(copied / "share_0.5/pictures_baseline")
-    assert run_table(*asked, "--run", "--", "--data.root", "elsewhere").code == 0
-    said = run_table(*asked)
+    assert "seed1: left out of the mean: another share of the schedule" in said.out
+    assert [line.split("│")[-2].strip() for line in said.out.splitlines() if "│  " in line][:3] == ["", "100 %", "50 %"]
+    shutil.rmtree(seeds)
+    said = own_table(copied, tables, *rows, "--run", "--", "--data.root", "elsewhere")
+    assert said.code == 0
     assert "[1] no gain: other training images and other test images than Baseline" in said.out
-    assert "Tiny: tested on different images, so not to be compared (Baseline: " in said.out
+    assert re.search("Tiny: tested on different images, so not to be compared .Baseline: .*; SLA.AG: ", said.out)
 
 
 def test_few_shot_figures_have_the_interval_over_episodes(tables: Path, tmp_path: Path) -> None:
