@@ -14,8 +14,8 @@ from fewshot_sla.paper.published import Cell, PublishedTable, published_table
 from fewshot_sla.paper.selection import chosen_cells
 from fewshot_sla.reporting.formats import Format
 from fewshot_sla.reporting.tables import unique
+from fewshot_sla.studies.launchers.base import Launch
 from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
-from fewshot_sla.studies.work import Launch
 
 if TYPE_CHECKING:
     from fewshot_sla.paper.filling import Filled
@@ -31,9 +31,10 @@ class TableOptions:
         seeds: of the trainings that count.
         split: that was tested on.
         share: of each schedule that is trained, above 0 to 1; below 1 the runs are those in FOLDER/share_SHARE.
-        workers: with --run: trainings at once; 1 is this process, 0 as many as there are GPUs, else CPU cores.
+        workers: with --run: trainings at once; 0 for as many as there are GPUs, else CPU cores, 1 for this process.
         threads: with --run: CPU threads of each training.
-        launch: with --run: "here" for processes on this machine, "slurm" for jobs, "local" for the same jobs here.
+        launch: with --run: "here" for processes of this machine, "slurm" for jobs of a cluster, "local" for such jobs
+            here.
         slurm: with --launch slurm: what each job asks for.
         tables: YAML file with tables of your own, in the form of fewshot_sla/paper/published.yaml.
         format: how the table is written.
@@ -44,7 +45,7 @@ class TableOptions:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     split: str = "test"
     share: float = 1.0
-    workers: int = 1
+    workers: int = 0
     threads: int = 1
     launch: Launch = "here"
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
@@ -99,8 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = 0
     problems: list[str] = []
     if asked.missing:
-        _show_missing(asked, found)
-        return _ended(found.problems)
+        return _ended([*_show_missing(asked, found), *found.problems])
     if asked.run:
         try:
             failed, problems = _fill(asked, found)
@@ -147,7 +147,8 @@ def _asked(arguments: Sequence[str]) -> Asked:
     return Asked(options, table, cells, words[place + 1 :], parsed.missing, parsed.run)
 
 
-def _show_missing(asked: Asked, found: "FoundRuns") -> None:
+def _show_missing(asked: Asked, found: "FoundRuns") -> list[str]:
+    """Print what is missing; lines about cells that no training gives."""
     from fewshot_sla.paper.costs import Costs
     from fewshot_sla.paper.missing import commands, costs_table, missing_from
     from fewshot_sla.reporting.formats import show
@@ -157,7 +158,8 @@ def _show_missing(asked: Asked, found: "FoundRuns") -> None:
     costs = Costs(Path(options.folder).expanduser())
     lines = commands(missing, found, options.share) or ["nothing is missing that a recipe gives"]
     tables = [costs_table(missing, found, asked.table, costs, options.share)] if missing.trainings else []
-    show(*tables, *lines, *missing.without_recipe, form=options.format, output=options.output)
+    show(*tables, *lines, *missing.quoted, form=options.format, output=options.output)
+    return missing.without_recipe
 
 
 def _fill(asked: Asked, found: "FoundRuns") -> "Filled":
@@ -167,9 +169,8 @@ def _fill(asked: Asked, found: "FoundRuns") -> "Filled":
 
     options = asked.options
     missing = missing_from(asked.cells, found, options.seeds)
-    sys.stderr.write("".join(f"{line}\n" for line in missing.without_recipe))
     with redirect_stdout(sys.stderr):
-        return fill_table(
+        filled = fill_table(
             missing,
             found,
             options.share,
@@ -179,6 +180,7 @@ def _fill(asked: Asked, found: "FoundRuns") -> "Filled":
             launch=options.launch,
             slurm=options.slurm,
         )
+    return filled._replace(problems=[*missing.without_recipe, *filled.problems])
 
 
 def _show_table(asked: Asked, found: "FoundRuns") -> None:

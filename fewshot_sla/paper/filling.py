@@ -14,9 +14,10 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.solvers.errors import SolverError
 from fewshot_sla.studies.board import Failure
 from fewshot_sla.studies.kinds import KINDS
+from fewshot_sla.studies.launchers.base import Launch
 from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
 from fewshot_sla.studies.plan import StudyPlan, trainings_of
-from fewshot_sla.studies.work import Launch, fill
+from fewshot_sla.studies.work import fill
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained
 
@@ -34,7 +35,7 @@ def fill_table(
     share: float,
     options: Sequence[str] = (),
     *,
-    workers: int = 1,
+    workers: int = 0,
     threads: int = 1,
     launch: Launch = "here",
     slurm: SlurmOptions | None = None,

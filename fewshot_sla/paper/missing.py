@@ -11,7 +11,7 @@ from fewshot_sla.paper.costs import Cost, Costs, image_shape
 from fewshot_sla.paper.found_runs import FoundRun, FoundRuns
 from fewshot_sla.paper.measured import ensemble_seeds, measure
 from fewshot_sla.paper.published import Cell, PublishedTable
-from fewshot_sla.reporting.tables import Table
+from fewshot_sla.reporting.tables import Table, unique
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,26 @@ class Missing:
         ensembles: that are to be tested, once their members are trained.
         ten_crops: by recipe the seeds that are to be tested with ten crops.
         without_recipe: lines about cells that no training gives.
+        quoted: lines about those that none is meant to give.
     """
 
     trainings: dict[str, list[int]] = field(default_factory=dict)
     ensembles: list[Ensemble] = field(default_factory=list)
     ten_crops: dict[str, list[int]] = field(default_factory=dict)
     without_recipe: list[str] = field(default_factory=list)
+    quoted: list[str] = field(default_factory=list)
 
 
 def missing_from(cells: Sequence[Cell], found: FoundRuns, seeds: Sequence[int]) -> Missing:
     """What is to be done for these cells; what lies where something else should lie is left alone."""
     missing = Missing()
-    lacking: dict[str, list[str]] = {}
     for cell in cells:
         if not cell.recipe:
-            lacking.setdefault(f"{cell.method}: {cell.without_recipe}", []).append(cell.data_set)
+            line = f"{cell.method}: {cell.without_recipe}"
+            (missing.quoted if cell.quoted else missing.without_recipe).append(line)
         elif found.recipe(cell.recipe) is not None:
             _add(missing, cell, found, ensemble_seeds(seeds, cell.models) if cell.models > 1 else seeds)
-    missing.without_recipe = [f"{words} ({'; '.join(data_sets)})" for words, data_sets in lacking.items()]
+    missing.quoted, missing.without_recipe = unique(missing.quoted), unique(missing.without_recipe)
     return missing
 
 

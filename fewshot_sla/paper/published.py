@@ -36,6 +36,7 @@ class Cell:
         over: method that its relative gain is over; empty if there is none.
         printed_gain: the relative gain in per cent that the paper prints, where it does not follow from the figures.
         without_recipe: why there is no training for it; empty if there is one.
+        quoted: whether the paper took it over from others, and no training for it is meant to come.
         n_way: classes of the test episodes; None in classification.
         episodes: how many the published figure is the mean of; None in classification.
         digits: that are printed behind the point.
@@ -59,6 +60,7 @@ class Cell:
     over: str = ""
     printed_gain: float | None = None
     without_recipe: str = ""
+    quoted: bool = False
     n_way: int | None = None
     episodes: int | None = None
     digits: int = 2
@@ -185,7 +187,8 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
                     Cell(
                         table["table"], row, column, float(number), interval, table["unit"], table["source"],
                         **training, data_set=data_set, method=method, fragments=fragments, printed_gain=gain,
-                        without_recipe=without, **episodes,
+                        without_recipe=without,
+                        quoted=bool(without and table.get("quoted")), **episodes,
                     )
                 )  # fmt: skip
     return cells

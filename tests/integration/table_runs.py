@@ -100,5 +100,5 @@ def table_file(folder: Path) -> Path:
 def run_table(*arguments: str | Path) -> Printed:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_door(table.main, [str(word) for word in arguments])
+        code = run_door(table.main, ["--workers=1", *map(str, arguments)])
     return Printed(code, out.getvalue(), err.getvalue())
