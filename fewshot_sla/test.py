@@ -9,6 +9,7 @@ from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.recipe import ClassificationTest
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.reporting.formats import Format
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained
@@ -19,7 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = configuration.build_parser(
         "python -m fewshot_sla.test",
         "Evaluate a trained classifier. Model, transformations, data and normalisation come from the run folder. Of "
-        "several run folders each is evaluated, and then their independent ensemble: the mean of their probabilities.",
+        "several run folders each is evaluated, and then their independent ensemble (IE): the mean of their logits, "
+        "softmax last.",
         ClassificationTest,
         Hardware,
         config_option=False,
@@ -28,9 +30,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--ten_crop",
         action="store_true",
-        help="Also average over ten crops: corners and centre of the padded image, and of its mirror image.",
+        help="Also classify by ten crops: the image is padded by --padding pixels of black on each side; the four "
+        "corners and the centre of that, each of the image's own size, and the same five mirrored; their softmax "
+        "outputs are averaged. Of an ensemble, logits are averaged over its members crop by crop before that.",
     )
     parser.add_argument("--output", type=str, default="", help="JSON file for the figures of an ensemble.")
+    parser.add_argument("--format", type=Format, default="terminal", help="How the tables are written.")
     options = configuration.parse(parser, arguments)
     test: ClassificationTest = configuration.instantiate(parser, options, ClassificationTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
     runs = [load_trained(CLASSIFICATION, RunFolder(path)) for path in options.run_folders]
     ensemble_file = Path(options.output) if options.output else None
-    evaluate_runs(runs, test, hardware, ten_crop=options.ten_crop, ensemble_file=ensemble_file)
+    evaluate_runs(runs, test, hardware, ten_crop=options.ten_crop, ensemble_file=ensemble_file, form=options["format"])
     return OK
 
 

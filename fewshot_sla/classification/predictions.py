@@ -1,4 +1,4 @@
-"""Class probabilities of a classifier on many images, by every inference of its objective."""
+"""Class logits and probabilities of a classifier on many images, by every inference of its objective."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -20,14 +20,23 @@ VIEWS_PER_PASS = 1024  # views that go through the backbone at once
 
 
 class Predictions(NamedTuple):
-    """What a classifier says of n images."""
+    """What a classifier says of n images, each in K crops (1 if it is taken as it is).
 
-    labels: Tensor  # [n] int64, the true classes
-    probabilities: dict[str, Tensor]  # of every inference: [n, N] float32, rows sum to 1
+    Attributes:
+        labels: [n] int64, the true classes.
+        logits: of every inference: class logits [n, K, N] float32, scaled as the model was trained.
+    """
+
+    labels: Tensor
+    logits: dict[str, Tensor]
+
+    def probabilities(self, inference: str) -> Tensor:  # [n, N] float32, rows sum to 1
+        """Probability of each class: 1/K sum_k softmax(logits of crop k), as Krizhevsky et al. (2012) average crops."""
+        return self.logits[inference].softmax(dim=-1).mean(dim=1)
 
     def right(self, inference: str) -> Tensor:  # [n] bool
         """Whether the most probable class of each image is its own."""
-        return self.probabilities[inference].argmax(dim=1) == self.labels
+        return self.probabilities(inference).argmax(dim=1) == self.labels
 
 
 def images_per_pass(objective: ClassificationObjective, crops: int = 1) -> int:
@@ -44,9 +53,7 @@ def predict_classes(
     crops: Crops = as_is,
     autocast: Autocast = nullcontext,
 ) -> Predictions:
-    """Probabilities of every image, on the CPU; the classifier is in evaluation mode meanwhile.
-
-    With several crops of an image, the probabilities are the mean over its crops.
+    """Logits of every crop of every image, on the CPU; the classifier is in evaluation mode meanwhile.
 
     Args:
         classifier: on the device of the batches.
@@ -65,8 +72,8 @@ def predict_classes(
             with autocast():
                 logits = classifier(views)
             for name in found:
-                belief = objective.predict(logits, name).float().softmax(dim=-1)  # [B*K, N]
-                found[name].append(belief.unflatten(0, cropped.shape[:2]).mean(dim=1).cpu())
+                of_classes = objective.predict(logits, name).float()  # [B*K, N]
+                found[name].append(of_classes.unflatten(0, cropped.shape[:2]).cpu())
             labels.append(batch.labels.cpu())
     return Predictions(torch.cat(labels), {name: torch.cat(parts) for name, parts in found.items()})
 
@@ -82,14 +89,3 @@ def counted(
         yield batch
         done += len(batch.labels)
         on_progress("images", done, total)
-
-
-def ensemble(members: Iterable[Predictions]) -> Predictions:
-    """Independent ensemble (IE): the mean of the members' probabilities, inference by inference.
-
-    Only inferences that all members have are kept.
-    """
-    members = list(members)
-    common = [name for name in members[0].probabilities if all(name in other.probabilities for other in members)]
-    mean = {name: torch.stack([member.probabilities[name] for member in members]).mean(dim=0) for name in common}
-    return Predictions(members[0].labels, mean)

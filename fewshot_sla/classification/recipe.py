@@ -86,7 +86,7 @@ class ClassificationTest:
     Args:
         split: "test", "val" or "train".
         inference: name of one inference, for instance aggregated; by default all that the model has.
-        padding: pixels added on each side for the ten crops.
+        padding: pixels of black added on each side for the ten crops.
     """
 
     split: str = "test"

@@ -1,20 +1,15 @@
-"""What the run folder of a classifier gets: validation results, learning curve; and the report of an ensemble."""
+"""What the run folder of a classifier gets at the end of training: validation results, learning curve."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from episodes.images.base import Images
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.predictions import Predictions, ensemble, images_per_pass, predict_classes
+from fewshot_sla.classification.predictions import images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table
 from fewshot_sla.reporting.formats import show
 from fewshot_sla.reporting.learning_curve import draw_learning_curve
 from fewshot_sla.runs.metrics import read_metrics
-from fewshot_sla.runs.provenance import versions
-from fewshot_sla.runs.records import to_json, write_json
 from fewshot_sla.runs.results import save_details, save_results
 from fewshot_sla.training.details import training_details
 from fewshot_sla.training.train import Training
@@ -46,28 +41,3 @@ def report_training(
     results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step)
     save_results(folder, results, prediction_tables(results, found, images.class_names), images, details)
     show(class_results_table(results, f"{folder.path} on {images.name}: best of {training.steps} steps"))
-
-
-def report_ensemble(
-    found: Sequence[Predictions],
-    runs: Sequence[TrainedRun[Classification, Classifier]],
-    images: Images,
-    path: Path | None,
-) -> None:
-    """Print what the mean of the members' probabilities comes to, and write it to a JSON file if one is named.
-
-    Inferences that not all members have are left out.
-    """
-    first = runs[0]
-    results = summarize_classes(
-        ensemble(found),
-        images,
-        first.state["class_counts"],
-        primary=first.recipe.objective.primary,
-        step=first.step,
-    )
-    show(class_results_table(results, f"independent ensemble (IE) of {len(runs)} runs on {images.name}"))
-    if path:
-        names = [str(run.folder.path) for run in runs]
-        document = {"members": names, "results": [to_json(result) for result in results], "versions": versions()}
-        write_json(path, document)

@@ -31,7 +31,7 @@ class ClassificationResult(Result):
     """Accuracy on the images of a split by one inference.
 
     Attributes:
-        crops: of each image, whose probabilities were averaged.
+        crops: of each image, whose probabilities were averaged; 1 for the images as they are.
         images: how many.
         groups: mean accuracy of the classes with many, medium and few training images, where there are any.
         per_class: accuracy of each class, in the order of the labels.
@@ -74,7 +74,7 @@ def summarize_classes(
     dataset, split = split_of(images)
     results = []
     present = np.unique(found.labels.numpy())  # a class without images has no accuracy that a mean could hold
-    for name in found.probabilities:
+    for name in found.logits:
         right = found.right(name).numpy().astype(np.float64)
         per_class = class_accuracies(right, found.labels.numpy(), len(images.class_names))
         result = ClassificationResult(
@@ -124,7 +124,7 @@ def prediction_tables(
     """The prediction for every image as CSV, by the file's name in the run folder."""
     labels = found.labels.numpy()
     return {
-        result.predictions: _as_csv(labels, found.probabilities[result.inference].numpy(), class_names)
+        result.predictions: _as_csv(labels, found.probabilities(result.inference).numpy(), class_names)
         for result in results
     }
 

@@ -1,7 +1,7 @@
 """Testing trained classifiers, alone and together, on the images of one split."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,23 +13,23 @@ from episodes.errors import UserError
 from episodes.images.base import Images
 from episodes.progress import show_progress
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.crops import as_is, ten_crops
+from fewshot_sla.classification.crops import as_is, crops_of, ten_crops
+from fewshot_sla.classification.ensemble import EnsembleMember, ensemble_record, mean_logits, write_ensemble
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification, ClassificationTest
-from fewshot_sla.classification.report import report_ensemble
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
-from fewshot_sla.classification.tables import class_results_table
-from fewshot_sla.reporting.formats import show
+from fewshot_sla.classification.tables import class_results_table, ensemble_table
+from fewshot_sla.reporting.formats import Format, show
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results, save_results
+from fewshot_sla.runs.unfinished import progress_of, unfinished
 from fewshot_sla.training.details import evaluation_details
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import TrainedRun
 
 TrainedClassifier = TrainedRun[Classification, Classifier]
-TEN = 10
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def evaluate_runs(
     *,
     ten_crop: bool = False,
     ensemble_file: Path | None = None,
+    form: Format = "terminal",
 ) -> None:
     """Predict the images of a split by each run, and by all of them together; write the results and show them.
 
@@ -65,29 +66,50 @@ def evaluate_runs(
         hardware: one process.
         ten_crop: also average over ten crops of each image.
         ensemble_file: JSON for the figures of the ensemble.
+        form: how the tables are written.
 
     Raises:
         UserError: if they cannot be tested together.
     """
+    members = images_of_each(runs, test.split)
+    check_inferences(runs, test.inference)
     fabric = hardware.fabric()
-    members = []
-    for run, images in images_of_each(runs, test.split):
-        results = []
-        for padding in (0, test.padding) if ten_crop else (0,):
-            began = time.monotonic()
-            tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
-            seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
-            details = evaluation_details(run.configuration, hardware, fabric, seconds)
-            tables = prediction_tables(tested.results, tested.found, images.class_names)
-            save_results(run.folder, tested.results, tables, images, details)
-            results += tested.results
-            if not padding:
-                members.append(tested)
-        show(class_results_table(results, f"{run.folder.path} on {images.name}"))
-    if len(members) > 1:
-        report_ensemble(
-            [member.found for member in members], [member.run for member in members], members[0].images, ensemble_file
-        )
+    first, images = members[0]
+    own: dict[Path, list[ClassificationResult]] = {run.folder.path: [] for run in runs}
+    together: list[ClassificationResult] = []
+    for padding in (0, test.padding) if ten_crop else (0,):
+        found = mean_logits(_one_by_one(members, test, padding, hardware, fabric, own))
+        together += _summarized(found, first, images, padding)
+    tables = []
+    for run, images in members:
+        tables.append(class_results_table(own[run.folder.path], f"{run.folder.path} on {images.name}"))
+        tables[-1].notes += [line for line in [unfinished(run.folder)] if line]
+    if len(runs) > 1:
+        record = ensemble_record([_as_member(run) for run in runs], together, members[0][1], test.padding * ten_crop)
+        tables.append(ensemble_table(record))
+        if ensemble_file:
+            write_ensemble(ensemble_file, record)
+    show(*tables, form=form)
+
+
+def _one_by_one(
+    members: Sequence[tuple[TrainedClassifier, Images]],
+    test: ClassificationTest,
+    padding: int,  # of the ten crops; 0 for the images as they are
+    hardware: Hardware,
+    fabric: Fabric,
+    own: Mapping[Path, list[ClassificationResult]],  # of each run folder; what comes of the test is added
+) -> Iterator[Predictions]:
+    """Predictions of one run after the other, each tested when it is asked for and its results saved."""
+    for run, images in members:
+        began = time.monotonic()
+        tested = evaluate_run(run, images, hardware, fabric, inference=test.inference, padding=padding)
+        seconds = {f"{test.split}{'_10crops' if padding else ''}": time.monotonic() - began}
+        details = evaluation_details(run.configuration, hardware, fabric, seconds)
+        tables = prediction_tables(tested.results, tested.found, images.class_names)
+        save_results(run.folder, tested.results, tables, images, details)
+        own[run.folder.path] += tested.results
+        yield tested.found
 
 
 def images_of_each(runs: Sequence[TrainedClassifier], split: str) -> list[tuple[TrainedClassifier, Images]]:
@@ -131,16 +153,11 @@ def evaluate_run(
     Raises:
         UserError: if the model has no such inference.
     """
+    chosen = inferences_of(run, inference)
     objective = run.recipe.objective
-    chosen = [name for name in objective.inferences if inference in ("", name)]
-    if not chosen:
-        raise UserError(
-            f"{run.folder.path}: trained with {type(objective).__name__}, which has no inference {inference!r}; "
-            f"it has {', '.join(objective.inferences)}"
-        )
     hardware.prepare(run.to(fabric.device).model)
     source = images.on(fabric.device, hardware.placement).batches(1, 0)
-    crops = TEN if padding else 1
+    crops = crops_of(padding)
     with show_progress(f"testing {run.folder.path.name}") as on_progress:
         batches = source.in_order(batch_size=images_per_pass(objective, crops))
         found = predict_classes(
@@ -151,10 +168,43 @@ def evaluate_run(
             crops=partial(ten_crops, padding=padding) if padding else as_is,
             autocast=fabric.autocast,
         )
-    found = found._replace(probabilities={name: found.probabilities[name] for name in chosen})
-    counts = run.state["class_counts"]
-    results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step, crops=crops)
-    return Tested(run, images, found, results)
+    found = found._replace(logits={name: found.logits[name] for name in chosen})
+    return Tested(run, images, found, _summarized(found, run, images, padding))
+
+
+def inferences_of(run: TrainedClassifier, inference: str) -> list[str]:
+    """Names of the inferences to test a run by: the one asked for, or all that its objective has.
+
+    Raises:
+        UserError: if there is no such.
+    """
+    objective = run.recipe.objective
+    chosen = [name for name in objective.inferences if inference in ("", name)]
+    if not chosen:
+        raise UserError(
+            f"{run.folder.path}: trained with {type(objective).__name__}, which has no inference {inference!r}; "
+            f"it has {', '.join(objective.inferences)}"
+        )
+    return chosen
+
+
+def check_inferences(runs: Sequence[TrainedClassifier], inference: str) -> None:
+    """Raise UserError unless every run can be tested by an inference (any, if it is empty), and all by a common one."""
+    common = set.intersection(*(set(inferences_of(run, inference)) for run in runs))
+    if not common:
+        raise UserError("these runs have no inference in common, so they make no ensemble; test them one by one")
+
+
+def _summarized(found: Predictions, run: TrainedClassifier, images: Images, padding: int) -> list[ClassificationResult]:
+    """What predictions of a run, or of an ensemble whose first member it is, come to."""
+    primary, counts = run.recipe.objective.primary, run.state["class_counts"]
+    return summarize_classes(found, images, counts, primary=primary, step=run.step, crops=crops_of(padding))
+
+
+def _as_member(run: TrainedClassifier) -> EnsembleMember:
+    progress = progress_of(run.folder)
+    finished = progress is None or progress.finished
+    return EnsembleMember(run_folder=str(run.folder.path), seed=run.recipe.seed, step=run.step, finished=finished)
 
 
 def standard_results(

@@ -1,11 +1,14 @@
 """The figures that papers published, cell by cell, and which recipe is meant to give them."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from episodes.errors import UserError
+from fewshot_sla.cli.keys import unknown
+from fewshot_sla.cli.recipes import read_options
 
 _FILE = Path(__file__).with_suffix(".yaml")
 
@@ -27,6 +30,16 @@ class Cell:
         k_shot: shots of the test episodes; None in classification.
         models: of an independent ensemble.
         crops: of each test image.
+        data_set: which of row and column is the data set, with the shots of the test.
+        method: the other one.
+        fragments: the part of the recipe that makes the method.
+        over: method that its relative gain is over; empty if there is none.
+        printed_gain: the relative gain in per cent that the paper prints, where it does not follow from the figures.
+        without_recipe: why there is no training for it; empty if there is one.
+        quoted: whether the paper took it over from others, and no training for it is meant to come.
+        n_way: classes of the test episodes; None in classification.
+        episodes: how many the published figure is the mean of; None in classification.
+        digits: that are printed behind the point.
     """
 
     table: str
@@ -41,13 +54,92 @@ class Cell:
     k_shot: int | None = None
     models: int = 1
     crops: int = 1
+    data_set: str = ""
+    method: str = ""
+    fragments: str = ""
+    over: str = ""
+    printed_gain: float | None = None
+    without_recipe: str = ""
+    quoted: bool = False
+    n_way: int | None = None
+    episodes: int | None = None
+    digits: int = 2
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the figure is a share of wrong answers, not of right ones."""
+        return self.unit.startswith("error")
+
+    @property
+    def tested(self) -> str:
+        """How, in a few words; empty for a figure without a training."""
+        sizes = [f"{size}-{what}" for size, what in ((self.n_way, "way"), (self.k_shot, "shot")) if size]
+        parts = [" ".join(sizes), self.inference]
+        parts += [f"{self.episodes} episodes" if self.episodes else ""]
+        parts += [f"mean logits of {self.models} models" if self.models > 1 else ""]
+        parts += [f"{self.crops} crops" if self.crops > 1 else ""]
+        return ", ".join(part for part in parts if part) if self.recipe else ""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of a paper.
+
+    Attributes:
+        key: what the program calls it, for instance "6".
+        name: for instance "table 6".
+        title: what it is of.
+        source: the paper.
+        unit: of its figures.
+        notes: what is ambiguous, or not as the authors did it.
+        cells: row after row.
+        image_shapes: (C, H, W) of the images of bases of recipes, as far as it is known without their files.
+    """
+
+    key: str
+    name: str
+    title: str
+    source: str
+    unit: str
+    notes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    image_shapes: Mapping[str, tuple[int, ...]]
 
 
 @functools.cache
+def published_tables(path: Path = _FILE) -> dict[str, PublishedTable]:
+    """The tables of a file, by their keys; cells that a table leaves empty are left out.
+
+    Raises:
+        UserError: if it is no such file.
+    """
+    document = read_options(path)
+    try:
+        shapes = {base: tuple(shape) for base, shape in document.get("images", {}).items()}
+        tables = [_table(described, shapes) for described in document["tables"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a file of tables ({type(error).__name__}: {error}); published.yaml shows the form"
+        ) from error
+    return {table.key: table for table in tables}
+
+
+def published_table(key: str, path: Path = _FILE) -> PublishedTable:
+    """The table with a key; "table 6" and "6" are the same.
+
+    Raises:
+        UserError: if there is none; names the nearest.
+    """
+    tables = published_tables(path)
+    wanted = key.lower().removeprefix("table").strip(" _-")
+    if wanted not in tables:
+        raise UserError(unknown(key, "", tables, what="table"))
+    return tables[wanted]
+
+
 def published() -> tuple[Cell, ...]:
-    """Every cell of ``published.yaml``, table by table and row by row; cells that a table leaves empty are left out."""
-    document = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
-    return tuple(cell for table in document["tables"] for cell in _cells(table))
+    """Every cell of ``published.yaml``, table by table and row by row."""
+    return tuple(cell for table in published_tables().values() for cell in table.cells)
 
 
 def published_for(
@@ -65,16 +157,38 @@ def published_for(
     )
 
 
+def _table(described: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> PublishedTable:
+    return PublishedTable(
+        key=str(described["key"]),
+        name=described["table"],
+        title=described["title"],
+        source=described["source"],
+        unit=described["unit"],
+        notes=tuple(described.get("notes", ())),
+        cells=tuple(_cells(described)),
+        image_shapes=shapes,
+    )
+
+
 def _cells(table: dict[str, Any]) -> list[Cell]:
     cells = []
     for row, described in table["rows"].items():
-        for (column, beside), value in zip(table["columns"].items(), described["values"], strict=True):
+        gains = described.get("printed_gains", [None] * len(described["values"]))
+        columns = zip(table["columns"].items(), described["values"], gains, strict=True)
+        for (column, beside), value, gain in columns:
             if value is not None:
                 number, interval = value if isinstance(value, list) else (value, None)
+                data_set, method = (row, column) if table["data_sets"] == "rows" else (column, row)
+                fragments = (beside if table["data_sets"] == "rows" else described).get("recipe", "")
+                training = _training(described, beside)
+                without = "" if training.get("recipe") else table.get("no_recipe", "no recipe here")
+                episodes: dict[str, Any] = {name: table.get(name) for name in ("n_way", "episodes")}
                 cells.append(
                     Cell(
                         table["table"], row, column, float(number), interval, table["unit"], table["source"],
-                        **_training(described, beside),
+                        **training, data_set=data_set, method=method, fragments=fragments, printed_gain=gain,
+                        without_recipe=without,
+                        quoted=bool(without and table.get("quoted")), **episodes,
                     )
                 )  # fmt: skip
     return cells
@@ -83,9 +197,10 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
 def _training(row: dict[str, Any], column: dict[str, Any]) -> dict[str, Any]:
     """What gives a cell, where its row and its column say so: the one has the base, the other the fragments."""
     said = {**column, **row}
+    printed: dict[str, Any] = {name: said[name] for name in ("over", "digits") if name in said}
     if not (row.get("recipe") and column.get("recipe")):
-        return {"k_shot": said.get("k_shot")}
+        return {"k_shot": said.get("k_shot"), **printed}
     of_row = row.get("recipe_of_1_shot", row["recipe"]) if said.get("k_shot") == 1 else row["recipe"]
     base, fragments = (of_row, column["recipe"]) if "inference" in column else (column["recipe"], of_row)
     kept: dict[str, Any] = {name: said[name] for name in ("inference", "k_shot", "models", "crops") if name in said}
-    return {"recipe": f"{base}+{fragments}", **kept}
+    return {"recipe": f"{base}+{fragments}", **printed, **kept}

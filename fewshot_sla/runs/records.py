@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -24,7 +24,9 @@ def to_json(record: "DataclassInstance") -> dict[str, Any]:
 
 
 def from_json(
-    kind: type[Record],  # a dataclass; its fields are str, bool, int, float, or lists or dicts (by name) of these
+    kind: type[
+        Record
+    ],  # a dataclass; its fields are str, bool, int, float, dataclasses like it, or lists or dicts of these
     values: object,  # what json.loads made of the text
     where: str,  # of the values in their file, for messages
 ) -> Record:
@@ -50,7 +52,7 @@ def from_json(
 
 
 def plain(value: Any) -> Any:
-    """Containers, text and numbers as JSON has them, which knows no NaN (null here) and no infinity (text here).
+    """Records, containers, text and numbers as JSON has them: NaN is null, infinity is text.
 
     >>> plain({"ci95": float("nan"), "bounds": (0.5, float("inf"))})
     {'ci95': None, 'bounds': [0.5, 'inf']}
@@ -61,6 +63,8 @@ def plain(value: Any) -> Any:
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_json(value)
     return value
 
 
@@ -80,6 +84,8 @@ def _read(kind: Any, value: object, where: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong(where, "an object with named fields", value)
         return {name: _read(items[1], item, f"{where}.{name}") for name, item in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        return from_json(kind, value, where)
     read, words = _SCALARS[kind]
     try:
         return read(value)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from episodes.views import normalized_views
+from fewshot_sla.classification.ensemble import read_ensemble
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
@@ -91,7 +92,7 @@ def test_the_tested_figures_are_those_of_a_slow_loop_over_the_images(runs: dict[
     assert found.accuracy == pytest.approx(right / 48)
 
 
-def test_an_ensemble_is_the_mean_of_its_members(
+def test_an_ensemble_is_the_mean_of_the_logits_of_its_members(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
@@ -99,8 +100,12 @@ def test_an_ensemble_is_the_mean_of_its_members(
     json_file = tmp_path / "ensemble.json"
     assert doors.run_class_test(runs["SLA"], other, "--output", json_file) == 0
     assert "independent ensemble (IE) of 2 runs" in capsys.readouterr().out
-    document = json.loads(json_file.read_text())
-    assert document["members"] == [str(runs["SLA"]), str(other)]
+    record = read_ensemble(json_file)
+    assert [(member.run_folder, member.finished) for member in record.members] == [
+        (str(runs["SLA"]), True),
+        (str(other), True),
+    ]
+    assert (record.seeds, record.models, record.dataset, record.split) == ([0, 1], 2, "tiny-classes", "test")
     images = TinyClasses().open("test")
     total = torch.zeros(48, 4)
     for path in (runs["SLA"], other):
@@ -110,9 +115,10 @@ def test_an_ensemble_is_the_mean_of_its_members(
         with torch.no_grad():
             views = normalized_views(batch.pixels, run.recipe.objective.transformations, run.normalization)
             logits = run.model(views)
-        total += run.recipe.objective.predict(logits, "aggregated").softmax(-1)
+        total += run.recipe.objective.predict(logits, "aggregated")
     expected = float((total.argmax(-1) == images.labels).float().mean())
-    found = {result["inference"]: result["accuracy"] for result in document["results"]}
+    assert record.fingerprint == images.fingerprint
+    found = {result.inference: result.accuracy for result in record.results}
     assert found["aggregated"] == pytest.approx(expected)
 
 
@@ -132,6 +138,37 @@ def test_ten_crops_stand_beside_the_images_as_they_are(runs: dict[str, Path]) ->
     assert set(after) == {(name, crops) for name in INFERENCES["MT"] for crops in (1, 10)}
     assert all(after[key] == before[key] for key in before)
     assert (runs["MT"] / "predictions" / "test_single_10crops.csv").is_file()
+
+
+def test_an_ensemble_of_ten_crops_stands_beside_that_of_the_images_as_they_are(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.json"
+    arguments = ("--ten_crop", "--padding=1", "--output", file, "--format=json")
+    assert doors.run_class_test(runs["MT"], runs["DA"], *arguments) == 0
+    record = read_ensemble(file)
+    assert {(result.inference, result.crops) for result in record.results} == {
+        (name, crops) for name in ("single", "aggregated") for crops in (1, 10)
+    }
+    assert record.padding == 1
+    tables = json.loads(capsys.readouterr().out)
+    assert [table["title"].partition(" on ")[0] for table in tables] == [
+        str(runs["MT"]),
+        str(runs["DA"]),
+        "independent ensemble (IE) of 2 runs",
+    ]
+    assert [len(table["rows"]) for table in tables] == [4, 4, 4]
+
+
+def test_a_run_that_stopped_early_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert doors.train_classifier(folder.path, *doors.objective("Baseline"), steps=3) == 0
+    assert doors.run_class_test(folder.path) == 0
+    assert "not finished" not in capsys.readouterr().out
+    tensors, state = checkpoint.load_checkpoint(folder.last)
+    checkpoint.save_checkpoint(folder.last, tensors, {**state, "steps": 8})
+    assert doors.run_class_test(folder.path) == 0
+    assert f"{folder.path}: not finished, 3 of 8 steps" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_a_single_inference_can_be_asked_for(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,16 +48,16 @@ def made_up_run(
         tested = LabelledImages(
             torch.full((len(labels), 1, 1, 1), shade, dtype=torch.uint8), labels, names, "made/test"
         )
-        probabilities = {name: _predictions(labels, values, images) for name, values in accuracies.items()}
-        found = Predictions(labels, probabilities)
+        logits = {name: _logits(labels, values, images) for name, values in accuracies.items()}
+        found = Predictions(labels, logits)
         results = summarize_classes(found, tested, counts, primary=primary, step=7)
         save_results(folder, results, prediction_tables(results, found, names), tested, {})
     return folder
 
 
-def _predictions(labels: torch.Tensor, accuracies: Sequence[float], images: int) -> torch.Tensor:
+def _logits(labels: torch.Tensor, accuracies: Sequence[float], images: int) -> torch.Tensor:
     classes = len(accuracies)
     place = torch.arange(len(labels)) % images
     right = place < (torch.tensor(accuracies) * images).round().long()[labels]
     guesses = torch.where(right, labels, (labels + 1) % classes)
-    return torch.nn.functional.one_hot(guesses, classes).float()
+    return torch.nn.functional.one_hot(guesses, classes).float().log().unsqueeze(1)  # certain

@@ -1,5 +1,6 @@
-"""Predictions of many images against slow loops over images, crops and views; ensembles by hand."""
+"""Predictions of many images against slow loops over images, crops and views."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -15,7 +16,7 @@ from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.crops import ten_crops
 from fewshot_sla.classification.label_losses import LDAM
 from fewshot_sla.classification.objectives import DA, SLA, SLASD, ClassificationObjective
-from fewshot_sla.classification.predictions import Predictions, counted, ensemble, predict_classes
+from fewshot_sla.classification.predictions import Predictions, counted, predict_classes
 from tests.integration.plugins import LinearBackbone
 
 N, M, SIDE = 3, 4, 6
@@ -68,7 +69,7 @@ def test_probabilities_are_those_of_a_slow_loop(name: str, crops: int) -> None:
     assert found.labels.equal(torch.cat([batch.labels for batch in batches()]))
     images = (torch.cat([batch.pixels for batch in batches()]) / 255 - 0.3) / 0.2
     for inference in objective.inferences:
-        for image, probabilities in zip(images, found.probabilities[inference], strict=True):
+        for image, probabilities in zip(images, found.probabilities(inference), strict=True):
             # Around a normalised image there is what black has become.
             of_crops = cut(image[None] + 1.5)[0] - 1.5 if crops > 1 else image[None]
             with torch.no_grad():
@@ -82,22 +83,15 @@ def test_the_classifier_is_evaluated_and_goes_on_training() -> None:
     classifier.layers["joint"] = nn.Sequential(nn.Dropout(0.9), classifier.layers["joint"])
     classifier.train()
     first, second = (predict_classes(classifier, objective, batches(), NORMALIZATION) for _ in range(2))
-    assert all(first.probabilities[name].equal(second.probabilities[name]) for name in objective.inferences)
+    assert all(first.logits[name].equal(second.logits[name]) for name in objective.inferences)
     assert classifier.training
 
 
-def made_up(**probabilities: list[list[float]]) -> Predictions:
-    return Predictions(torch.tensor([0, 1]), {name: torch.tensor(rows) for name, rows in probabilities.items()})
-
-
-def test_what_is_right_is_the_most_probable_class() -> None:
-    assert made_up(single=[[0.6, 0.4], [0.7, 0.3]]).right("single").tolist() == [True, False]
-
-
-def test_an_ensemble_is_the_mean_of_probabilities_by_the_inferences_of_all() -> None:
-    one = made_up(single=[[0.9, 0.1], [0.55, 0.45]], distilled=[[1.0, 0.0], [1.0, 0.0]])
-    other = made_up(single=[[0.3, 0.7], [0.2, 0.8]], aggregated=[[0.0, 1.0], [0.0, 1.0]])
-    found = ensemble([one, other])
-    assert list(found.probabilities) == ["single"]
-    torch.testing.assert_close(found.probabilities["single"], torch.tensor([[0.6, 0.4], [0.375, 0.625]]))
-    assert found.right("single").tolist() == [True, True]
+def test_of_ten_crops_the_softmax_outputs_are_averaged_and_not_the_logits() -> None:
+    """Nine crops a little for class 1, one very much for class 0: 1/10 (1 + 9 * 0.43) < 0.5, the mean logit is > 0."""
+    crops = torch.tensor([[[9.0, 0.0]] + [[0.0, 0.3]] * 9])
+    found = Predictions(torch.tensor([1]), {"single": crops})
+    share = (1 / (1 + math.exp(-9)) + 9 / (1 + math.exp(0.3))) / 10
+    torch.testing.assert_close(found.probabilities("single"), torch.tensor([[share, 1 - share]]))
+    assert found.right("single").tolist() == [True]
+    assert crops.mean(dim=1).argmax(dim=1).tolist() == [0]

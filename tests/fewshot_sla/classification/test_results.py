@@ -32,7 +32,7 @@ def results_of(
 
 
 def found_of(images: LabelledImages, guesses: list[int]) -> Predictions:
-    rows = torch.nn.functional.one_hot(torch.tensor(guesses), len(images.class_names)).float()
+    rows = torch.nn.functional.one_hot(torch.tensor(guesses), len(images.class_names)).float().unsqueeze(1)
     return Predictions(images.labels, {"single": rows})
 
 

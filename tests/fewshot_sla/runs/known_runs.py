@@ -42,7 +42,7 @@ def outcomes(episodes: int = 3) -> dict[str, EpisodeOutcomes]:
 
 
 def predictions() -> Predictions:
-    """Probabilities of the twelve images by two inferences: 9 and 10 of them are right."""
+    """Logits of the twelve images by two inferences, whose softmax is 0.625 or 0.125: 9 and 10 of them are right."""
     labels = images().labels
     found = {}
     for name, wrong in (("single", (1, 5, 9)), ("aggregated", (1, 9))):
@@ -50,5 +50,5 @@ def predictions() -> Predictions:
         guesses[list(wrong)] = (guesses[list(wrong)] + 1) % 4
         rows = torch.full((12, 4), 0.125)
         rows[torch.arange(12), guesses] = 0.625
-        found[name] = rows
+        found[name] = rows.log().unsqueeze(1)
     return Predictions(labels, found)
