@@ -10,8 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.errors import UserError
 from episodes.images.base import Images
 from fewshot_sla.classification.predictions import Predictions
+from fewshot_sla.runs.comparison import Outcomes
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import KEY, Result, split_of
 from fewshot_sla.runs.statistics import interval_half_width
 
@@ -41,6 +44,11 @@ class ClassificationResult(Result):
     images: int
     groups: dict[str, float] = field(default_factory=dict)
     per_class: list[float]
+
+    @property
+    def title(self) -> str:
+        """Images as they are, or crops of them."""
+        return f"{self.crops} crops" if self.crops > 1 else f"{self.split} images"
 
     @property
     def parts(self) -> dict[str, float]:
@@ -125,6 +133,27 @@ def prediction_tables(
         result.predictions: _as_csv(labels, found.probabilities(result.inference).numpy(), class_names)
         for result in results
     }
+
+
+def paired_outcomes(folder: RunFolder, result: ClassificationResult) -> Outcomes:
+    """Whether the prediction for each image is right, as two runs are compared by it.
+
+    Raises:
+        UserError: if the file with the predictions is not there, is damaged or not as long as the result says.
+    """
+    path, advice = folder.path / result.predictions, f"run python -m fewshot_sla.test on {folder.path} again"
+    if not path.is_file():
+        raise UserError(f"{path}: the predictions of the images are gone; {advice}")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if len(rows) != result.images:
+        raise UserError(f"{path}: {len(rows)} of {result.images} images; {advice}")
+    try:
+        classes = np.array([[row["class"]] for row in rows])
+        predicted = np.array([[row["predicted"]] for row in rows])
+    except KeyError as error:
+        raise UserError(f"{path}: the file is damaged (there is no column {error}); {advice}") from error
+    return Outcomes((predicted == classes).astype(np.int64), classes, 1)
 
 
 def _as_csv(
