@@ -56,10 +56,10 @@ def main(arguments: Sequence[str]) -> int:
     folders = [RunFolder(path) for path in (options.baseline, *others)]
     comparisons = compare_runs(folders, options.split, [options.baseline_inference, *inferences])
     drawn = Path(options.picture).expanduser() if options.picture else folders[1].path / "comparison.png"
-    draw_comparison(drawn, comparisons)
     form = options["format"]
-    lines = [*warnings_about(comparisons), f"picture: {drawn}"]
-    show(*comparison_tables(comparisons, form), *lines, form=form, output=options.output)
+    show(*comparison_tables(comparisons, form), *warnings_about(comparisons), form=form, output=options.output)
+    draw_comparison(drawn, comparisons)  # after the tables, which must not be lost where it cannot be written
+    sys.stderr.write(f"picture: {drawn}\n")
     return OK
 
 

@@ -105,9 +105,10 @@ def warnings_about(comparisons: Comparisons) -> Iterator[str]:
         )
     for pair in pairs:
         if pair.class_p_value > 0.05 >= pair.p_value:
+            meaning = "it may not hold for other classes" if pair.result.drawn else "it rests on some of the classes"
             yield (
                 f"Warning: {pair.letter} - {comparisons.runs[0].letter}, {comparisons.tests[pair.test]}: the "
-                f"difference is beyond chance over {unit} but not over classes: it may not hold for other classes."
+                f"difference is beyond chance over {unit} but not over classes: {meaning}."
             )
     yield from (f"Warning: {line}" for line in unique(run.unfinished for run in comparisons.runs if run.unfinished))
 
