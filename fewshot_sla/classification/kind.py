@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.recipe import DEFAULTS, Classification, ClassificationTest
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import Result
+from fewshot_sla.runs.results import Result, ResultsDocument, read_document
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained, recipe_parts
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
     from fewshot_sla.classification.task import ClassificationTask
+    from fewshot_sla.runs.comparison import Outcomes
     from fewshot_sla.training.train import Training
 
 
@@ -59,6 +60,18 @@ class ClassificationKind(Kind[Classification, Classifier]):
 
         data, objective = recipe_parts(self, folder, "data", "objective")
         return list(standard_results(folder, data, objective, split))
+
+    def document(self, folder: RunFolder) -> ResultsDocument[Any]:
+        """All results of a run."""
+        from fewshot_sla.classification.results import ClassificationResult
+
+        return read_document(folder, ClassificationResult)
+
+    def outcomes(self, folder: RunFolder, result: Any) -> "Outcomes":
+        """Whether each image was recognised."""
+        from fewshot_sla.classification.results import paired_outcomes
+
+        return paired_outcomes(folder, result)
 
 
 CLASSIFICATION = ClassificationKind()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from episodes.errors import UserError
 from episodes.images.base import Images
 from fewshot_sla.classification.predictions import Predictions
+from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import KEY, Result, split_of
 from fewshot_sla.runs.statistics import interval_half_width
@@ -43,6 +44,11 @@ class ClassificationResult(Result):
     images: int
     groups: dict[str, float] = field(default_factory=dict)
     per_class: list[float]
+
+    @property
+    def title(self) -> str:
+        """Images as they are, or crops of them."""
+        return f"{self.crops} crops" if self.crops > 1 else f"{self.split} images"
 
     @property
     def parts(self) -> dict[str, float]:
@@ -129,6 +135,36 @@ def prediction_tables(
     }
 
 
+def read_predictions(
+    folder: RunFolder, result: ClassificationResult
+) -> tuple[NDArray[np.str_], NDArray[np.str_]]:  # [n] the class of each image, [n] the one that was predicted
+    """What was said of every image of a result.
+
+    Raises:
+        UserError: if the file is not there, or not as long as the result says.
+    """
+    path = folder.path / result.predictions
+    again = f"run python -m fewshot_sla.test on {folder.path} again"
+    if not path.is_file():
+        raise UserError(f"{path}: the predictions are gone; {again}")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [(row.get("class"), row.get("predicted")) for row in csv.DictReader(file)]
+    if len(rows) != result.images or any(None in row for row in rows):
+        raise UserError(f"{path}: the file is damaged or of other images ({len(rows)} of {result.images}); {again}")
+    labels, predicted = np.array(rows, dtype=np.str_).T
+    return labels, predicted
+
+
+def paired_outcomes(folder: RunFolder, result: ClassificationResult) -> Outcomes:
+    """Whether the prediction for each image is right, as two runs are compared by it.
+
+    Raises:
+        UserError: if the file with the predictions is not there, is damaged or not as long as the result says.
+    """
+    labels, predicted = read_predictions(folder, result)
+    return Outcomes((predicted == labels).astype(np.int64)[:, None], labels[:, None], 1)
+
+
 def _as_csv(
     labels: NDArray[np.int64],  # [n]
     probabilities: NDArray[np.float32],  # [n, N]
@@ -142,23 +178,3 @@ def _as_csv(
         row = probabilities[number]
         writer.writerow([number, class_names[label], class_names[guess], f"{row[guess]:.6f}", f"{row[label]:.6f}"])
     return text.getvalue()
-
-
-def read_predictions(
-    folder: RunFolder, result: ClassificationResult
-) -> tuple[NDArray[np.str_], NDArray[np.str_]]:  # [n] the class of each image, [n] the one that was predicted
-    """What was said of every image of a result.
-
-    Raises:
-        UserError: if the file is not there, or not as long as the result says.
-    """
-    path = folder.path / result.predictions
-    again = f"run test on {folder.path} again"
-    if not path.is_file():
-        raise UserError(f"{path}: the predictions are gone; {again}")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(row.get("class"), row.get("predicted")) for row in csv.DictReader(file)]
-    if len(rows) != result.images or any(None in row for row in rows):
-        raise UserError(f"{path}: the file is damaged or of other images ({len(rows)} of {result.images}); {again}")
-    labels, predicted = np.array(rows, dtype=np.str_).T
-    return labels, predicted

@@ -21,6 +21,7 @@ from fewshot_sla.classification.recipe import Classification, ClassificationTest
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.tables import class_results_table, ensemble_table
 from fewshot_sla.reporting.formats import Format, show
+from fewshot_sla.reporting.tables import Table
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results, save_results
@@ -80,16 +81,11 @@ def evaluate_runs(
     for padding in (0, test.padding) if ten_crop else (0,):
         found = mean_logits(_one_by_one(members, test, padding, hardware, fabric, own))
         together += _summarized(found, first, images, padding)
-    tables = []
-    for run, images in members:
-        tables.append(class_results_table(own[run.folder.path], f"{run.folder.path} on {images.name}"))
-        tables[-1].notes += [line for line in [unfinished(run.folder)] if line]
-    if len(runs) > 1:
-        record = ensemble_record([_as_member(run) for run in runs], together, members[0][1], test.padding * ten_crop)
-        tables.append(ensemble_table(record))
-        if ensemble_file:
-            write_ensemble(ensemble_file, record)
-    show(*tables, form=form)
+    tables = [_table(run, own[run.folder.path], of_run) for run, of_run in members]
+    record = ensemble_record([_as_member(run) for run in runs], together, images, test.padding * ten_crop)
+    show(*tables, *([ensemble_table(record)] if len(runs) > 1 else []), form=form)
+    if ensemble_file:  # after the tables, which must not be lost where it cannot be written
+        write_ensemble(ensemble_file, record)
 
 
 def _one_by_one(
@@ -199,6 +195,13 @@ def _summarized(found: Predictions, run: TrainedClassifier, images: Images, padd
     """What predictions of a run, or of an ensemble whose first member it is, come to."""
     primary, counts = run.recipe.objective.primary, run.state["class_counts"]
     return summarize_classes(found, images, counts, primary=primary, step=run.step, crops=crops_of(padding))
+
+
+def _table(run: TrainedClassifier, results: Sequence[ClassificationResult], images: Images) -> Table:
+    table = class_results_table(results, f"{run.folder.path} on {images.name}")
+    stopped = unfinished(run.folder)
+    table.notes += [stopped] if stopped else []
+    return table
 
 
 def _as_member(run: TrainedClassifier) -> EnsembleMember:

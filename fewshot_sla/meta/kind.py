@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.recipe import DEFAULTS, MetaTest, MetaTraining
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import Result
+from fewshot_sla.runs.results import Result, ResultsDocument, read_document
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained, recipe_parts
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
     from fewshot_sla.meta.task import MetaTask
+    from fewshot_sla.runs.comparison import Outcomes
     from fewshot_sla.training.train import Training
 
 
@@ -56,6 +57,18 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
 
         data, objective = recipe_parts(self, folder, "data", "objective")
         return list(standard_results(folder, data, objective, split))
+
+    def document(self, folder: RunFolder) -> ResultsDocument[Any]:
+        """All results of a run."""
+        from fewshot_sla.meta.results import EpisodeResult
+
+        return read_document(folder, EpisodeResult)
+
+    def outcomes(self, folder: RunFolder, result: Any) -> "Outcomes":
+        """Right answers for each class of each episode."""
+        from fewshot_sla.meta.results import paired_outcomes
+
+        return paired_outcomes(folder, result)
 
 
 META = MetaKind()

@@ -13,6 +13,7 @@ from episodes.episode import EpisodeSpec
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from fewshot_sla.meta.protocol import EpisodeOutcomes
+from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import KEY, Result, split_of
 from fewshot_sla.runs.statistics import interval_half_width
@@ -40,6 +41,21 @@ class EpisodeResult(Result):
     def setting(self) -> str:
         """The number of shots."""
         return f"{self.k_shot}-shot"
+
+    @property
+    def title(self) -> str:
+        """Ways and shots."""
+        return f"{self.n_way}-way {self.k_shot}-shot"
+
+    @property
+    def unit(self) -> str:
+        """Episodes."""
+        return "episodes"
+
+    @property
+    def drawn(self) -> int:
+        """Support and query images of all episodes."""
+        return self.episodes * self.n_way * (self.k_shot + self.n_query)
 
     @property
     def test_name(self) -> str:
@@ -98,6 +114,15 @@ def outcome_tables(
 ) -> dict[str, str]:
     """The outcome of every episode as CSV, by the file's name in the run folder."""
     return {result.per_episode: _as_csv(outcomes[result.inference], class_names) for result in results}
+
+
+def paired_outcomes(folder: RunFolder, result: EpisodeResult) -> Outcomes:
+    """What came of every episode, as two runs are compared by it.
+
+    Raises:
+        UserError: as :func:`read_outcomes`.
+    """
+    return Outcomes(*read_outcomes(folder, result), result.n_query)
 
 
 def read_outcomes(

@@ -125,7 +125,7 @@ def _csv(tables: Sequence[Table], lines: Sequence[str]) -> str:
 def _csv_table(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    spread = [any(isinstance(row[place], Figure) for row in table.rows) for place in range(len(table.headings))]
+    spread = [any(_may_have_spread(row[place]) for row in table.rows) for place in range(len(table.headings))]
     writer.writerow(_widened(table.headings, [f"{heading} ±" for heading in table.headings], spread))
     for row in table.rows:
         figures = [cell if isinstance(cell, Figure) else None for cell in row]
@@ -133,6 +133,11 @@ def _csv_table(table: Table) -> str:
         spreads = [figure.spread if figure and figure.has_spread else None for figure in figures]
         writer.writerow(_widened(values, spreads, spread))
     return text.getvalue()
+
+
+def _may_have_spread(cell: Cell) -> bool:
+    """Whether a column with this cell has another one beside it; a spread that is not known is an empty field in it."""
+    return isinstance(cell, Figure) and cell.spread is not None
 
 
 def _widened(values: Sequence, beside: Sequence, chosen: Sequence[bool]) -> list:

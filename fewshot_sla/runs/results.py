@@ -56,6 +56,21 @@ class Result:
         return ""
 
     @property
+    def title(self) -> str:
+        """The test in a few words, as the heading of a column."""
+        return self.setting
+
+    @property
+    def unit(self) -> str:
+        """What was tested one after the other: "images", or "episodes" of them."""
+        return "images"
+
+    @property
+    def drawn(self) -> int:
+        """How many images the test drew in all, each as often as it was drawn; 0 if each was taken once."""
+        return 0
+
+    @property
     def parts(self) -> dict[str, float]:
         """Accuracies of parts of the classes, by name, where the test tells them apart; fractions."""
         return {}

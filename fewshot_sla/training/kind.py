@@ -11,10 +11,11 @@ from torch import nn
 from fewshot_sla.cli.configuration import ComposingParser, build_parser
 from fewshot_sla.cli.recipes import Wing
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import Result
+from fewshot_sla.runs.results import Result, ResultsDocument
 from fewshot_sla.training.recipe import Hardware, add_run_options
 
 if TYPE_CHECKING:  # these take seconds to import, and --help does not need them
+    from fewshot_sla.runs.comparison import Outcomes
     from fewshot_sla.training.task import TrainingTask
     from fewshot_sla.training.train import Training
 
@@ -84,4 +85,24 @@ class Kind(ABC, Generic[R, M]):
 
         Raises:
             UserError: if the run or its results cannot be read.
+        """
+
+    @abstractmethod
+    def document(self, folder: RunFolder) -> ResultsDocument[Any]:
+        """All that ``results.json`` of a run says.
+
+        Raises:
+            UserError: if it is not there, or cannot be read.
+        """
+
+    @abstractmethod
+    def outcomes(
+        self,
+        folder: RunFolder,
+        result: Any,  # one of its results
+    ) -> "Outcomes":
+        """What came of each episode or image of a result.
+
+        Raises:
+            UserError: if its file is not there, or cannot be read.
         """

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fewshot_sla import compare as comparison
 from fewshot_sla import study, test, train
 from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.cli.door import run_door
@@ -38,6 +39,10 @@ def train_classifier(folder: Path, *arguments: str, steps: int = 6) -> int:
 
 def run_class_test(*arguments: str | Path) -> int:
     return run_door(test.main, [*map(str, arguments), "--accelerator=cpu"])
+
+
+def compare(*arguments: str | Path) -> int:
+    return run_door(comparison.main, [*map(str, arguments)])
 
 
 def run_study(*arguments: str) -> int:

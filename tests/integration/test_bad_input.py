@@ -180,7 +180,7 @@ def test_damaged_results(trained: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert doors.run_test(copy) == 0
     capsys.readouterr()
     (copy / "results.json").write_text('{"results": [')
-    expect(doors.compare_runs(str(copy), str(copy)), "damaged", capsys)
+    expect(doors.compare_runs(str(copy), str(trained)), "results.json: the file is damaged", capsys)
 
 
 def test_a_loss_that_becomes_nan_names_step_and_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

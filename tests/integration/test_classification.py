@@ -1,12 +1,15 @@
 """Train, test and study, as a user would, on the same few noisy patterns in every split."""
 
 import csv
+import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from episodes.views import normalized_views
 from fewshot_sla.classification.ensemble import read_ensemble
@@ -16,6 +19,7 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.training.trained import load_trained
 from tests.integration import classification_doors as doors
+from tests.integration import doors as episodic
 from tests.tiny import TinyClasses
 
 INFERENCES = {
@@ -169,6 +173,41 @@ def test_a_run_that_stopped_early_says_so(tmp_path: Path, capsys: pytest.Capture
     checkpoint.save_checkpoint(folder.last, tensors, {**state, "steps": 8})
     assert doors.run_class_test(folder.path) == 0
     assert f"{folder.path}: not finished, 3 of 8 steps" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_classifiers_are_compared_on_the_same_images(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "picture.png"
+    assert doors.compare(runs["Baseline"], runs["SLA"], "--picture", picture, "--format=csv") == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    files = ((runs["Baseline"], "test_single.csv"), (runs["SLA"], "test_aggregated.csv"))
+    right = []
+    for folder, name in files:
+        with (folder / "predictions" / name).open(newline="") as file:
+            right.append([line["class"] == line["predicted"] for line in csv.DictReader(file)])
+    only = [sum(a and not b for a, b in zip(*pair, strict=True)) for pair in (right, right[::-1])]
+    assert float(row["difference over images, points"]) == pytest.approx(100 * (only[1] - only[0]) / 48)
+    assert float(row["p over images"]) == pytest.approx(binomtest(only[0], sum(only)).pvalue if sum(only) else 1)
+    assert (row["images"], row["test"]) == ("48", "test images")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_compared_with_a_classifier(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert episodic.train(tmp_path / "episodic", steps=2) == 0
+    copy = shutil.copytree(runs["SLA"], tmp_path / "copy")
+    capsys.readouterr()
+    assert doors.compare(runs["SLA"], tmp_path / "episodic") == 2
+    assert "is a run of train and" in capsys.readouterr().err
+    table = copy / "predictions" / "test_aggregated.csv"
+    table.write_text(table.read_text().replace("predicted", "guessed"))
+    assert doors.compare(runs["SLA"], copy) == 2
+    assert "test_aggregated.csv: the file is damaged" in capsys.readouterr().err
+    table.unlink()
+    assert doors.compare(runs["SLA"], copy) == 2
+    assert "the predictions of the images are gone; run python -m fewshot_sla.test" in capsys.readouterr().err
 
 
 def test_a_single_inference_can_be_asked_for(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

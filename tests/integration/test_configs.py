@@ -57,6 +57,7 @@ def words(base: str, names: dict[str, list[str]], *topics: str) -> list[str]:
 def every_word() -> list[tuple[Wing, str]]:
     """Every base with every fragment that makes sense with it."""
     meta = [word for base in META[""] for word in words(base, META, "head", "objective")]
+    meta += [word for base in RESNET12 for word in words(base, META, "head", "objective", "augmentation")]
     meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
     found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
     for base in CLASSIFICATION[""]:
@@ -64,6 +65,8 @@ def every_word() -> list[tuple[Wing, str]]:
         views = [f"{word}+{view}" for word in objectives if "baseline" not in word for view in CLASSIFICATION["views"]]
         losses = words(base, CLASSIFICATION, "objective", "loss")
         ratios = words(base, CLASSIFICATION, "imbalance") if "_lt" in base else []
+        if base in ("cifar10", "cifar100"):
+            losses += words(base, CLASSIFICATION, "objective", "augmentation")
         found += [("classification", word) for word in [base, *objectives, *views, *losses, *ratios]]
     return found
 
@@ -97,6 +100,14 @@ def test_a_base_alone_is_the_baseline_with_cross_entropy(base: str) -> None:
     options.run_folder = other_folder = f"runs/{base}/ce_baseline"
     other = configuration.parse(PARSERS["classification"], ["--recipe", f"{base}+ce+baseline"])
     assert (other, other.run_folder) == (options, other_folder)
+
+
+@pytest.mark.parametrize("base", RESNET12)
+def test_autoaugment_comes_before_the_crop_of_the_base(base: str) -> None:
+    parsed = configuration.parse(PARSERS["meta"], ["--recipe", f"{base}+protonet+plain+autoaugment"])
+    steps = configuration.instantiate(PARSERS["meta"], parsed, MetaTraining).augmentation.steps()
+    assert [type(step).__name__ for step in steps] == ["AutoAugment", "CropFlipJitter"]
+    assert (steps[1].padding, steps[1].flip, steps[1].jitter) == (RESNET12[base][1], 0.5, 0)
 
 
 # Published settings, as the papers write them.

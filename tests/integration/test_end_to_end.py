@@ -1,6 +1,7 @@
 """Train, test, compare, as a user would, on a data set of a few noisy patterns."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.runs.results import read_results
+from fewshot_sla.runs.statistics import holm
 from fewshot_sla.training.trained import load_trained
 from tests.integration import doors
 
@@ -111,10 +113,10 @@ def test_testing_again_gives_the_same_and_keeps_the_rest(runs: dict[str, Path], 
 def test_compare_pairs_the_runs(runs: dict[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     capsys.readouterr()
-    assert doors.compare_runs(str(runs["plain"]), str(runs["sla"]), "--output", str(picture)) == 0
+    assert doors.compare_runs(str(runs["plain"]), str(runs["sla"]), "--picture", str(picture)) == 0
     printed = capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for words in ("plain, single", "sla, aggregated", "5-way 1-shot", "5-way 5-shot", "paired t-test", "over classes"):
+    for words in ("A │ plain, single", "B │ sla, aggregated", "5-way 1-shot", "5-way 5-shot", "paired t-test", "Holm"):
         assert words in printed.replace("\n", " ")
     assert "arXiv 2409.02850" in " ".join(printed.split())
 
@@ -242,17 +244,52 @@ def test_results_of_other_weights_or_other_images_do_not_stay(tmp_path: Path) ->
 
 def test_any_inference_can_be_compared(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     sla = str(runs["sla"])
-    assert doors.compare_runs(sla, sla, "--inference_a=single", "--inference_b=aggregated") == 0
-    assert "B (aggregated) - A (single)" in capsys.readouterr().out
-    assert doors.compare_runs(sla, sla, "--inference_a=nothing") == 2
+    assert doors.compare_runs(sla, sla, "--baseline_inference=single", "--inference=aggregated") == 0
+    printed = capsys.readouterr().out
+    assert "A │ sla, single" in printed
+    assert "B │ sla, aggregated" in printed
+    assert doors.compare_runs(sla, str(runs["da"]), "--baseline_inference=nothing") == 2
     assert "there are single, aggregated" in capsys.readouterr().err
+    assert doors.compare_runs(sla, str(runs["da"]), "--inference=single,aggregated") == 2
+    assert "2 names for 1 run" in capsys.readouterr().err
+    assert doors.compare_runs(sla, sla) == 2
+    assert "the run is given twice" in capsys.readouterr().err
 
 
 def test_da_is_compared_by_the_inference_that_chose_it(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert doors.compare_runs(str(runs["plain"]), str(runs["da"])) == 0
-    assert "B (single) - A (single)" in capsys.readouterr().out
+    assert "B │ da, single" in capsys.readouterr().out
+
+
+def test_several_runs_are_compared_with_one(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, picture = tmp_path / "table.json", tmp_path / "picture.png"
+    given = [str(runs[name]) for name in ("plain", "da", "sla")]
+    into = ("--format=json", "--output", str(file), "--picture", str(picture))
+    assert doors.compare_runs(*given, "--inference=single,aggregated", *into) == 0
+    (table,) = json.loads(file.read_text())
+    assert [(row["run"], row["inference"], row["test"]) for row in table["rows"]] == [
+        (name, inference, test)
+        for test in ("5-way 1-shot", "5-way 5-shot")
+        for name, inference in (("da", "single"), ("sla", "aggregated"))
+    ]
+    raw = [row["p over classes"]["value"] for row in table["rows"]]
+    assert [row["p over classes (Holm)"]["value"] for row in table["rows"]] == pytest.approx(holm(raw))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.strip() == str(file)
+
+
+def test_a_compared_run_that_stopped_early_says_so(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = RunFolder(shutil.copytree(runs["da"], tmp_path / "stopped"))
+    tensors, state = checkpoint.load_checkpoint(stopped.last)
+    checkpoint.save_checkpoint(stopped.last, tensors, {**state, "step": 3})
+    assert doors.compare_runs(str(runs["plain"]), str(stopped.path)) == 0
+    assert f"Warning: {stopped.path}: not finished, 3 of 4 steps" in capsys.readouterr().out
 
 
 def test_validation_figures_are_those_that_chose_the_checkpoint_in_bf16_too(tmp_path: Path) -> None:

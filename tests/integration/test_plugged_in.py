@@ -8,9 +8,11 @@ import torch
 
 from episodes import EpisodeSource, EpisodeSpec, Rotation
 from fewshot_sla.classification.kind import CLASSIFICATION
+from fewshot_sla.cli.recipes import configs_folder
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.protocol import evaluate, predict_episode
 from fewshot_sla.prediction.predictor import fit
+from fewshot_sla.runs.checkpoint import load_checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.trained import load_trained
 from tests.fewshot_sla.prediction import small
@@ -121,3 +123,19 @@ def test_and_predicts_pictures() -> None:
     assert found.probabilities.argmax(axis=1).tolist() == expected.tolist()
     assert found.views == 4  # all of them vote
     assert len(predictor.leave_one_out().predicted) == 10
+
+
+@pytest.mark.parametrize("wing", ["fewshot", "classes"])
+def test_a_policy_with_crops_trains_both_wings_and_a_resumed_run_draws_what_an_uninterrupted_one_draws(
+    wing: str, tmp_path: Path
+) -> None:
+    policy = f"--config={configs_folder() / 'classification' / 'augmentation' / 'autoaugment.yaml'}"
+    train = {"fewshot": doors.train, "classes": classes.train_classifier}[wing]
+    objective = {"fewshot": "--objective=fewshot_sla.meta.Plain", "classes": classes.objective("Baseline")[0]}[wing]
+    assert train(tmp_path / "whole", objective, policy, steps=4) == 0
+    assert train(tmp_path / "parts", objective, policy, steps=2) == 0
+    assert train(tmp_path / "parts", objective, policy, "--resume", steps=4) == 0
+    assert "AutoAugment" in (tmp_path / "parts" / "config.yaml").read_text()
+    whole, parts = (load_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "parts"))
+    assert all(torch.equal(values, parts[name]) for name, values in whole.items())
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")

@@ -1,4 +1,4 @@
-"""Intervals and paired tests against SciPy's own, and the class level against a loop."""
+"""Intervals and paired tests against SciPy's own, the class level against a loop, Holm's correction by hand."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fewshot_sla.runs.statistics import PairedDifference, interval_half_width, paired_difference
+from fewshot_sla.runs.statistics import PairedDifference, holm, interval_half_width, mcnemar, paired_difference
 
 Q = 15
 
@@ -107,3 +107,35 @@ def test_differences_that_cancel_leave_no_rounding_behind() -> None:
     correct, classes = np.full((4, 4), 7), np.tile(np.arange(4), (4, 1))
     found = paired_difference(correct, correct + differences, classes, n_query=7)
     assert found == PairedDifference(0, 0, 1, 0, 0, 1, classes=4)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "corrected"),
+    [
+        # 4 * 0.005, 3 * 0.01, 2 * 0.03, and 1 * 0.04 raised to what stands before it
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.2], [0.2]),
+        ([0.5, 0.4, 0.6], [1, 1, 1]),  # 3 * 0.4 and 2 * 0.5 are no probabilities, and 0.6 must not come before them
+        ([0.02, 0.02], [0.04, 0.04]),
+        ([math.nan, 0.03, 0.01], [math.nan, 0.03, 0.02]),  # two tests, not three
+        ([], []),
+    ],
+)
+def test_holms_correction_is_that_by_hand(p_values: list[float], corrected: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(corrected, nan_ok=True)
+
+
+def test_holms_correction_lies_between_none_and_bonferronis() -> None:
+    p_values = np.random.default_rng(1).uniform(0, 0.2, 9)
+    found = np.array(holm(p_values))
+    assert (found >= p_values).all()
+    assert (found <= np.minimum(1, 9 * p_values)).all()
+    assert (np.argsort(found[np.argsort(p_values)], kind="stable") == np.arange(9)).all()  # their order is kept
+
+
+@pytest.mark.parametrize(("more", "less", "equal"), [(5, 1, 2), (0, 0, 4), (3, 3, 0), (700, 640, 8660), (0, 20, 1)])
+def test_mcnemars_test_is_scipys_binomial_test(more: int, less: int, equal: int) -> None:
+    differences = np.array([1] * more + [-1] * less + [0] * equal)
+    expected = stats.binomtest(more, more + less).pvalue if more + less else 1.0
+    assert mcnemar(differences) == pytest.approx(expected)
+    assert mcnemar(-differences) == pytest.approx(expected)
