@@ -1,7 +1,7 @@
-"""Crops of an image to be classified: the image itself, or the ten crops of Krizhevsky et al. (NeurIPS 2012).
+"""Crops of an image that is to be recognised: the image itself, or the ten crops of Krizhevsky et al. (NeurIPS 2012).
 
-Lee et al. report ten crops (93.33, 70.54 and 64.95 % in the preprint's table 2); how they cut them is not known here.
-That they are cut from the padded image, at the network's own size, is this project's choice.
+That they are cut from the padded image, at the network's own size, is this project's choice: Lee et al. (ICML 2020)
+report ten crops, for few-shot learning in section 3.4, and how they cut them is not known here.
 """
 
 from collections.abc import Callable
