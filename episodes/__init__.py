@@ -1,5 +1,6 @@
 """Images, labels and indices, for episodes and for batches: everything about data that knows nothing of models."""
 
+from episodes.disjoint import DisjointSampler
 from episodes.episode import EpisodeBatch, EpisodeSpec
 from episodes.errors import UserError
 from episodes.images.base import Images
@@ -21,6 +22,7 @@ from episodes.transformations import (
 __all__ = [
     "ColorPermutation",
     "Composition",
+    "DisjointSampler",
     "EpisodeBatch",
     "EpisodeIndices",
     "EpisodeSampler",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from episodes.episode import EpisodeSpec
@@ -22,6 +23,11 @@ class EpisodeIndices(NamedTuple):
     query: Tensor  # [T, N*Q] int64, numbers of images
     query_labels: Tensor  # [T, N*Q] int64, 0..N-1
     classes: Tensor  # [T, N] int64: label y of the episode is class classes[t, y] of the data set
+
+    @property
+    def n_query(self) -> int:
+        """Q, query images of each class."""
+        return self.query.shape[1] // self.classes.shape[1]
 
     def part(self, start: int, stop: int) -> "EpisodeIndices":
         """Episodes ``start`` to ``stop - 1`` of these T."""
@@ -62,8 +68,8 @@ class EpisodeSampler:
         numbers: Sequence[int] | range,  # T numbers of episodes, each 0 or more
     ) -> EpisodeIndices:
         """The episodes with these numbers, stacked in this order."""
-        n_way, k_shot, n_query = self.spec.n_way, self.spec.k_shot, self.spec.n_query
-        per_class, rows = self.spec.images_per_class, n_way * n_query
+        n_way, k_shot = self.spec.n_way, self.spec.k_shot
+        per_class, rows = self.spec.images_per_class, n_way * self.spec.n_query
         episodes = np.asarray(numbers, dtype=np.int64)
         units = random_units(self.seed, episodes, 2 * n_way * (1 + per_class) + rows)  # [draws, T]
         for_classes, for_images, for_order = np.split(units, [2 * n_way, 2 * n_way * (1 + per_class)])
@@ -73,15 +79,7 @@ class EpisodeSampler:
             for_images.reshape(2 * per_class, n_way, len(episodes)), self._counts[classes]
         )
         images = self._by_class[self._starts[classes] + within].transpose(2, 1, 0)  # [T, N, K + Q]
-        order = for_order.T.argsort(axis=1)  # [T, N*Q]
-        query = np.take_along_axis(images[:, :, k_shot:].reshape(-1, rows), order, axis=1)
-        return EpisodeIndices(
-            support=torch.from_numpy(images[:, :, :k_shot].reshape(-1, n_way * k_shot)),
-            support_labels=torch.arange(n_way).repeat_interleave(k_shot).repeat(len(episodes), 1),
-            query=torch.from_numpy(query),
-            query_labels=torch.from_numpy(order // n_query),
-            classes=torch.from_numpy(np.ascontiguousarray(classes.T)),
-        )
+        return as_episodes(images, np.ascontiguousarray(classes.T), for_order.T.argsort(axis=1), k_shot)
 
     def __getitem__(self, number: int) -> EpisodeIndices:
         """Episode ``number`` alone, with its leading axis T = 1."""
@@ -97,7 +95,26 @@ class EpisodeSampler:
             first += _BLOCK
 
 
-def _check_spec(spec: EpisodeSpec, counts: np.ndarray, class_names: Sequence[str] | None) -> None:
+def as_episodes(
+    images: NDArray[np.int64],  # [T, N, K + Q] numbers of images: of each class the support first
+    classes: NDArray[np.int64],  # [T, N] contiguous
+    order: NDArray[np.int64],  # [T, N*Q] a permutation of each episode's queries
+    k_shot: int,
+) -> EpisodeIndices:
+    """Images that were chosen class by class as episodes."""
+    episodes, n_way, per_class = images.shape
+    n_query = per_class - k_shot
+    query = np.take_along_axis(images[:, :, k_shot:].reshape(episodes, n_way * n_query), order, axis=1)
+    return EpisodeIndices(
+        support=torch.from_numpy(images[:, :, :k_shot].reshape(episodes, n_way * k_shot)),
+        support_labels=torch.arange(n_way).repeat_interleave(k_shot).repeat(episodes, 1),
+        query=torch.from_numpy(query),
+        query_labels=torch.from_numpy(order // n_query),
+        classes=torch.from_numpy(classes),
+    )
+
+
+def _check_spec(spec: EpisodeSpec, counts: NDArray[np.int64], class_names: Sequence[str] | None) -> None:
     if spec.n_way > len(counts):
         raise UserError(f"{spec} needs {spec.n_way} classes, there are {len(counts)}; lower n_way")
     small = np.flatnonzero(counts < spec.images_per_class)

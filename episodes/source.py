@@ -27,6 +27,7 @@ class EpisodeSource:
         normalization: of the training images, on the device that images are gathered onto.
         augmentation: random changes, for training only. What changes images one by one is given support and query;
             what mixes images, as Mixup does, the queries of each episode by themselves: the support stays pure.
+        sampler: which kind of episodes: any number of them, or with DisjointSampler such as share no image.
 
     Raises:
         UserError: if the images cannot fill such an episode (see EpisodeSampler).
@@ -39,12 +40,13 @@ class EpisodeSource:
         seed: int,
         normalization: Normalization,
         augmentation: Augmentation | None = None,
+        sampler: type[EpisodeSampler] = EpisodeSampler,
     ) -> None:
         self.images = images
         self.normalization = normalization
         self.augmentation = augmentation or NoAugmentation()
         try:
-            self.sampler = EpisodeSampler(images.labels, spec, seed, images.class_names)
+            self.sampler = sampler(images.labels, spec, seed, images.class_names)
         except UserError as error:
             raise UserError(f"{images.name}: {error}") from None
 
@@ -100,7 +102,7 @@ class EpisodeSource:
             indices.support_labels.to(device),
             gathered[:, rows:],
             Targets(indices.query_labels.to(device)),
-            self.sampler.spec.n_way,
+            indices.classes.shape[1],
         )
 
     def _augmented(

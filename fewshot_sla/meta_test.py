@@ -1,4 +1,4 @@
-"""``python -m fewshot_sla.meta_test RUN_FOLDER``: the accuracy of a trained meta-learner on classes it never saw."""
+"""``python -m fewshot_sla.meta_test RUN_FOLDER...``: the accuracy of meta-learners on classes that they never saw."""
 
 import sys
 from collections.abc import Sequence
@@ -7,28 +7,39 @@ from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.recipe import MetaTest
+from fewshot_sla.reporting.formats import Format
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the run, evaluate, write results.json, print the table."""
+    """Load the runs, evaluate, write results.json of each, print one table."""
     parser = configuration.build_parser(
         "python -m fewshot_sla.meta_test",
-        "Evaluate a trained meta-learner. Model, transformations, data and normalisation come from the run folder.",
+        "Evaluate trained meta-learners. Model, transformations, data and normalisation come from the run folder. All "
+        "shots are tested on one embedding of the images.",
         MetaTest,
         Hardware,
         config_option=False,
     )
-    parser.add_argument("run_folder", type=str, help="Run folder of meta_train.")
+    parser.add_argument("run_folders", type=str, nargs="+", help="Run folders of meta_train.")
+    parser.add_argument(
+        "--ten_crop",
+        action="store_true",
+        help="Also test with the mean feature of ten crops: corners and centre of the padded image, and of its mirror "
+        "image.",
+    )
+    parser.add_argument("--format", type=Format, default="terminal", help="How the table is written.")
+    parser.add_argument("--output", type=str, default="", help="File for the table; by default it is printed.")
     options = configuration.parse(parser, configuration.join_lists(arguments, "--k_shot"))
     test: MetaTest = configuration.instantiate(parser, options, MetaTest)
     hardware: Hardware = configuration.instantiate(parser, options, Hardware)
 
-    from fewshot_sla.meta.testing import evaluate_run  # heavy imports come after the command line is known to be good
+    from fewshot_sla.meta.testing import evaluate_runs  # heavy imports come after the command line is known to be good
 
-    evaluate_run(load_trained(META, RunFolder(options.run_folder)), test, hardware)
+    runs = [load_trained(META, RunFolder(path)) for path in options.run_folders]
+    evaluate_runs(runs, test, hardware, ten_crop=options.ten_crop, form=options.format, output=options.output)
     return OK
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from episodes.batches.batch import ImageBatch
+from episodes.images.crops import Crops, as_is
 from episodes.images.normalization import Normalization
 from episodes.progress import OnProgress
 from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.crops import Crops, as_is
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.training.modes import Autocast, evaluation_mode
 

@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 from episodes.datasets.base import DataSource, open_split
 from episodes.errors import UserError
 from episodes.images.base import Images
+from episodes.images.crops import as_is, crops_of, ten_crops
 from episodes.progress import show_progress
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.crops import as_is, crops_of, ten_crops
 from fewshot_sla.classification.ensemble import EnsembleMember, ensemble_record, mean_logits, write_ensemble
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes

@@ -7,11 +7,53 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
+from episodes.images.crops import Crops, as_is
+from episodes.progress import OnProgress, no_progress
 from episodes.source import EpisodeSource
-from fewshot_sla.meta.features import OnProgress, no_progress
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate
+from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate_all
+from fewshot_sla.meta.team import Team
+
+
+class Processes(Team):
+    """The processes of a Fabric that was launched.
+
+    Args:
+        fabric: of this process.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.rank, self.size = fabric.global_rank, fabric.world_size
+        self._fabric = fabric
+
+    def gather(self, own: Tensor, rows: int) -> Tensor:
+        """By one message, on the device of the process; collectives need equal shapes, and know few types."""
+        padded = functional.pad(own, (0, 0) * (own.ndim - 1) + (0, rows - len(own)))
+        as_bytes = padded.to(self._fabric.device).contiguous().view(torch.uint8)
+        gathered = torch.as_tensor(self._fabric.all_gather(as_bytes)).view(self.size, *as_bytes.shape)
+        return gathered.view(own.dtype).to(own.device)
+
+
+def evaluate_all_together(
+    fabric: Fabric,
+    learner: MetaLearner,
+    objective: EpisodeObjective,
+    asked: Sequence[Selection],
+    *,
+    crops: Crops = as_is,
+    on_progress: OnProgress = no_progress,
+) -> list[dict[str, EpisodeOutcomes]]:
+    """Like :func:`fewshot_sla.meta.protocol.evaluate_all`, shared out over all processes; all get all."""
+    return evaluate_all(
+        learner,
+        objective,
+        asked,
+        crops=crops,
+        autocast=fabric.autocast,
+        on_progress=on_progress,
+        team=Processes(fabric),
+    )
 
 
 def evaluate_together(
@@ -22,29 +64,8 @@ def evaluate_together(
     numbers: Sequence[int] | range,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, EpisodeOutcomes]:
-    """Like :func:`fewshot_sla.meta.protocol.evaluate`; process r of P takes every P-th episode; all get all."""
-    rank, processes = fabric.global_rank, fabric.world_size
-    own = numbers[rank::processes]
-    outcomes = evaluate(learner, objective, source, own, autocast=fabric.autocast, on_progress=on_progress)
-    if processes == 1:
-        return outcomes
-    return {
-        name: EpisodeOutcomes(
-            _interleave(fabric, outcome.correct, len(numbers)),
-            _interleave(fabric, outcome.classes, len(numbers)),
-            outcome.n_query,
-        )
-        for name, outcome in outcomes.items()
-    }
-
-
-def _interleave(
-    fabric: Fabric,
-    own: Tensor,  # [ceil or floor of E / P, N]
-    total: int,  # E
-) -> Tensor:  # [E, N] on the CPU
-    """Gather every process's rows and put them back in order."""
-    rows = -(-total // fabric.world_size)
-    padded = functional.pad(own, (0, 0, 0, rows - len(own))).to(fabric.device)  # collectives need equal shapes
-    gathered = torch.as_tensor(fabric.all_gather(padded)).cpu()  # [P, rows, N]
-    return gathered.transpose(0, 1).flatten(0, 1)[:total]
+    """Like :func:`fewshot_sla.meta.protocol.evaluate`, shared out over all processes; all get all."""
+    (outcomes,) = evaluate_all_together(
+        fabric, learner, objective, [Selection(source, numbers)], on_progress=on_progress
+    )
+    return outcomes

@@ -1,7 +1,6 @@
 """The evaluation protocol: the accuracy of a meta-learner on many episodes, by every inference of its objective."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple
@@ -10,18 +9,18 @@ import torch
 from torch import Tensor
 
 from episodes.episode import EpisodeBatch
+from episodes.errors import UserError
+from episodes.images.crops import Crops, as_is
 from episodes.labelling import Labelling
 from episodes.progress import OnProgress, no_progress
 from episodes.sampler import EpisodeIndices
 from episodes.source import EpisodeSource
-from episodes.transformations import Transformations
-from fewshot_sla.meta.features import embed_views
+from fewshot_sla.meta.features import embed_together
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
+from fewshot_sla.meta.rounds import feature_rounds, image_rounds
+from fewshot_sla.meta.team import ALONE, Team, in_turn
 from fewshot_sla.training.modes import Autocast, evaluation_mode
-
-_FEATURE_BUDGET = 2**32  # bytes that the cached features may take
-_EPISODE_BUDGET = 2**28  # bytes that the features (or images) of the episodes of one pass may take
 
 
 class EpisodeOutcomes(NamedTuple):
@@ -37,6 +36,13 @@ class EpisodeOutcomes(NamedTuple):
         return self.correct.double().mean(dim=1) / self.n_query
 
 
+class Selection(NamedTuple):
+    """Episodes to evaluate on."""
+
+    source: EpisodeSource
+    numbers: Sequence[int] | range  # of its episodes
+
+
 def evaluate(
     learner: MetaLearner,
     objective: EpisodeObjective,
@@ -46,41 +52,85 @@ def evaluate(
     autocast: Autocast = nullcontext,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, EpisodeOutcomes]:
-    """Outcomes of the episodes with these numbers, by the name of the inference.
+    """Outcomes of the episodes with these numbers, by the name of the inference; see :func:`evaluate_all`."""
+    asked = [Selection(source, numbers)]
+    (outcomes,) = evaluate_all(learner, objective, asked, autocast=autocast, on_progress=on_progress)
+    return outcomes
+
+
+def evaluate_all(
+    learner: MetaLearner,
+    objective: EpisodeObjective,
+    asked: Sequence[Selection],
+    *,
+    crops: Crops = as_is,
+    autocast: Autocast = nullcontext,
+    on_progress: OnProgress = no_progress,
+    team: Team = ALONE,
+) -> list[dict[str, EpisodeOutcomes]]:  # of each selection: outcomes by the name of the inference
+    """Outcomes of several kinds of episodes (other shots, other samplers) of the same images.
 
     The learner is in evaluation mode meanwhile, so no query sees another. If its items are features, they are computed
-    once for every view of every image that occurs; any other learner is given the images of each episode.
+    once for every view of every image that occurs, whatever is asked; any other learner is given the images of each
+    episode.
 
     Args:
-        learner: on the device of the source's images.
+        learner: on the device of the images.
         objective: says how to infer, and with which transformations.
-        source: where the episodes come from.
-        numbers: numbers of the episodes.
+        asked: which episodes, of sources with the same images and normalisation.
+        crops: of each image, whose mean feature stands for it (see :func:`~fewshot_sla.meta.features.embed_views`).
         autocast: context in which the learner runs (mixed precision), made anew for each pass.
         on_progress: called after every pass with what is being done, how many are done, and how many there are.
+        team: the processes that share the work; each is given all outcomes.
+
+    Raises:
+        UserError: if there are crops, and the learner has no features to average.
+        ValueError: if the sources differ in their images or their normalisation.
     """
-    indices = source.sampler.draw(numbers)
-    nothing = torch.zeros(0, indices.classes.shape[1], dtype=torch.int64)  # all there is if there are no episodes
-    outcomes = {name: [nothing] for name in objective.inferences}
-    embed = partial(embed_views, learner, source, objective.transformations, autocast, on_progress=on_progress)
-    batches = (
-        _feature_views(source, indices, embed)
-        if learner.has_features
-        else _image_views(source, indices, objective.transformations)
+    source = _common_source(asked)
+    if crops is not as_is:
+        check_crops(learner)
+    drawn = [selection.source.sampler.draw(selection.numbers) for selection in asked]
+    embed = partial(
+        embed_together, team, learner, source, objective.transformations, autocast, crops=crops, on_progress=on_progress
     )
+    rounds = (
+        feature_rounds(source, drawn, embed)
+        if learner.has_features
+        else image_rounds(source, drawn, objective.transformations)
+    )
+    total = sum(len(indices.support) for indices in drawn)
     done = 0
+
+    def progress(episodes: int) -> None:
+        nonlocal done
+        done += episodes * team.size  # the others are about as far
+        on_progress("episodes", min(done, total), total)
+
+    correct: list[dict[str, list[Tensor]]] = [{name: [] for name in objective.inferences} for _ in drawn]
     with evaluation_mode(learner):
-        for views in batches:
-            logits = {labelling: _logits(learner, labelling(views), autocast) for labelling in _labellings(objective)}
-            for name, inference in objective.inferences.items():
-                prediction = inference.predict(logits[inference.labelling], objective.transformations.m)
-                outcomes[name].append(correct_by_class(prediction, views.query_labels).cpu())
-            done += len(views.support)
-            on_progress("episodes", done, len(numbers))
-    return {
-        name: EpisodeOutcomes(torch.cat(parts), indices.classes, source.sampler.spec.n_query)
-        for name, parts in outcomes.items()
-    }
+        for current in rounds:
+            for indices, into in zip(current.episodes, correct, strict=True):
+                own = EpisodeIndices(*(field[team.rank :: team.size] for field in indices))
+                batches = (source.gather(part, current.items) for part in current.passes(own))
+                found = _right_answers(learner, objective, batches, autocast, progress)
+                for name, rows in found.items():
+                    into[name].append(in_turn(team, _stacked(rows, indices), len(indices.support)))
+    return [
+        {
+            name: EpisodeOutcomes(_stacked(rows, indices), indices.classes, indices.n_query)
+            for name, rows in into.items()
+        }
+        for indices, into in zip(drawn, correct, strict=True)
+    ]
+
+
+def check_crops(learner: MetaLearner) -> None:
+    """Raise UserError if a learner has no features, which are what crops are averaged as."""
+    if not learner.has_features:
+        raise UserError(
+            f"crops of an image are averaged as its features, and {type(learner).__name__} has none; test without crops"
+        )
 
 
 def predict_episode(
@@ -115,56 +165,42 @@ def _labellings(objective: EpisodeObjective) -> list[Labelling]:
     return list(dict.fromkeys(inference.labelling for inference in objective.inferences.values()))
 
 
+def _right_answers(
+    learner: MetaLearner,
+    objective: EpisodeObjective,
+    batches: Iterable[EpisodeBatch],  # items [T, S, M, *item]
+    autocast: Autocast,
+    progress: Callable[[int], None],  # told how many episodes were done
+) -> dict[str, list[Tensor]]:  # of each batch [T, N] on the CPU, by the name of the inference
+    """Right answers of each class in each episode."""
+    correct: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
+    for views in batches:
+        logits = {labelling: _logits(learner, labelling(views), autocast) for labelling in _labellings(objective)}
+        for name, inference in objective.inferences.items():
+            prediction = inference.predict(logits[inference.labelling], objective.transformations.m)
+            correct[name].append(correct_by_class(prediction, views.query_labels).cpu())
+        progress(len(views.support))
+    return correct
+
+
+def _stacked(
+    parts: Sequence[Tensor],  # each [T, N]
+    indices: EpisodeIndices,  # of as many ways
+) -> Tensor:  # [E, N] int64
+    """All parts as one; there may be none."""
+    return torch.cat([indices.classes.new_zeros(0, indices.classes.shape[1]), *parts])
+
+
+def _common_source(asked: Sequence[Selection]) -> EpisodeSource:
+    """The first of the sources; all of them have its images and its normalisation."""
+    source = asked[0].source
+    for other, _ in asked:
+        if other.images is not source.images or other.normalization is not source.normalization:
+            raise ValueError("episodes of different images, or normalised otherwise, cannot share features")
+    return source
+
+
 def _logits(learner: MetaLearner, episodes: EpisodeBatch, autocast: Autocast) -> Tensor:
     """Logits of episodes of the learner's items."""
     with autocast():  # gradients stay on: a learner may adapt to the support by descending them
         return learner.logits(episodes).detach()
-
-
-def _feature_views(
-    source: EpisodeSource,
-    indices: EpisodeIndices,
-    embed: Callable[..., Tensor],  # numbers of images [n] -> features of their views [n, M, *item]
-) -> Iterator[EpisodeBatch]:  # items [T, S, M, *item]
-    """Features of every view of every image that occurs, once; then gather those of many episodes at a time."""
-    if not len(indices.support):
-        return
-    rows = indices.support.shape[1] + indices.query.shape[1]
-    one = embed(indices.support[0, :1], on_progress=no_progress)  # [1, M, *item]
-    image_bytes = one.numel() * one.element_size()
-    per_cache = len(indices.support)
-    if image_bytes * len(source.images) > _FEATURE_BUDGET:  # the features of the whole split do not fit
-        per_cache = _share(_FEATURE_BUDGET, image_bytes * rows, per_cache)
-    per_pass = _share(_EPISODE_BUDGET, image_bytes * rows, per_cache)
-
-    for cached in _parts(indices, per_cache):
-        occurring, place = torch.cat([cached.support, cached.query], dim=1).unique(return_inverse=True)
-        features = embed(occurring)  # [n, M, *item]
-        local = cached._replace(support=place[:, : cached.support.shape[1]], query=place[:, cached.support.shape[1] :])
-        for part in _parts(local, per_pass):
-            yield source.gather(part, partial(_rows, features))
-
-
-def _image_views(
-    source: EpisodeSource, indices: EpisodeIndices, transformations: Transformations
-) -> Iterator[EpisodeBatch]:  # items [T, S, M, C, H, W]
-    """The views of the images of every episode, for learners that adapt to the episode as a whole."""
-    rows = indices.support.shape[1] + indices.query.shape[1]
-    views_bytes = 4 * rows * transformations.m * math.prod(source.images.image_shape)
-    per_pass = _share(_EPISODE_BUDGET // 16, views_bytes, len(indices.support))  # activations outweigh images
-    for part in _parts(indices, per_pass):
-        yield source.gather(part, partial(source.image_views, transformations=transformations))
-
-
-def _rows(features: Tensor, numbers: Tensor) -> Tensor:
-    return features[numbers.to(features.device)]
-
-
-def _parts(indices: EpisodeIndices, size: int) -> Iterator[EpisodeIndices]:
-    for start in range(0, len(indices.support), size):
-        yield indices.part(start, start + size)
-
-
-def _share(budget: int, bytes_each: int, most: int) -> int:
-    """How many fit into the budget, at least one, at most ``most``."""
-    return max(1, min(most, budget // bytes_each))

@@ -101,6 +101,9 @@ class MetaTest:
         episodes: episodes of each test.
         seed: which episodes; runs that are to be compared need the same.
         split: "test", "val" or "train".
+        disjoint: also run episodes of which no two share an image, as many as there are images for, at most
+            ``episodes``: the interval over them covers which images there are.
+        padding: pixels of black added on each side for the ten crops.
     """
 
     n_way: int = 5
@@ -109,11 +112,16 @@ class MetaTest:
     episodes: int = 1000
     seed: int = 0
     split: str = "test"
+    disjoint: bool = True
+    padding: int = 4
 
     def __post_init__(self) -> None:
         """Refuse what no test can be."""
-        if self.episodes < 1:
-            raise UserError(f"episodes must be at least 1, got {self.episodes}")
+        for name in ("episodes", "padding"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if len(set(self.k_shot)) < len(self.k_shot):
+            raise UserError(f"k_shot must be numbers each given once, got {self.k_shot}")
         if not self.k_shot:
             raise UserError("k_shot needs at least one number")
 

@@ -45,7 +45,7 @@ def report_training(
     title = f"{images.name}, {recipe.train}"
     draw_learning_curve(folder.learning_curve, read_metrics(folder.metrics), title)
     draw_one_episode(run, source, autocast)
-    show(results_table(results, f"{folder.path}: best of {training.steps} steps"))
+    show(results_table(results, f"{folder.path}, best of {training.steps} steps, on {images.name}"))
 
 
 def draw_one_episode(run: TrainedRun[MetaTraining, MetaLearner], source: EpisodeSource, autocast: Autocast) -> None:

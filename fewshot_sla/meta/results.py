@@ -16,7 +16,9 @@ from fewshot_sla.meta.protocol import EpisodeOutcomes
 from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import KEY, Result, split_of
-from fewshot_sla.runs.statistics import interval_half_width
+from fewshot_sla.runs.statistics import Estimate, class_means, estimate, interval_half_width
+
+NOT_RUN = Estimate(float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,16 @@ class EpisodeResult(Result):
 
     Attributes:
         n_way, k_shot, n_query: size of the episodes.
-        episodes: how many.
+        episodes: how many; ``accuracy`` and ``ci95`` are over them.
         seed: which ones.
+        crops: of each image, whose mean feature stood for it.
+        padding: pixels of black around the images that the crops were cut from; 0 if there was one crop.
+        classes: how many classes occurred; 0 if nothing is known over classes.
+        class_accuracy: mean of the classes' accuracies, each class once.
+        class_ci95: half-width of its 95 % interval over classes.
+        disjoint_episodes: how many episodes there were of which no two share an image; 0 if none were run.
+        disjoint_accuracy: mean over these.
+        disjoint_ci95: half-width of its 95 % interval over disjoint episodes.
     """
 
     program: ClassVar[str] = "meta_test"
@@ -36,11 +46,29 @@ class EpisodeResult(Result):
     n_query: int = field(metadata=KEY)
     episodes: int = field(metadata=KEY)
     seed: int = field(metadata=KEY)
+    crops: int = field(default=1, metadata=KEY)
+    padding: int = field(default=0, metadata=KEY)
+    classes: int = 0
+    class_accuracy: float = float("nan")
+    class_ci95: float = float("nan")
+    disjoint_episodes: int = 0
+    disjoint_accuracy: float = float("nan")
+    disjoint_ci95: float = float("nan")
 
     @property
     def setting(self) -> str:
-        """The number of shots."""
-        return f"{self.k_shot}-shot"
+        """The number of shots, and of crops if there are several."""
+        return f"{self.k_shot}-shot" + (f", {self.crops} crops" if self.crops > 1 else "")
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """What is known, by what it is the mean over: episodes, classes, disjoint (episodes)."""
+        every = {
+            "episodes": Estimate(self.accuracy, self.ci95, self.episodes),
+            "classes": Estimate(self.class_accuracy, self.class_ci95, self.classes),
+            "disjoint": Estimate(self.disjoint_accuracy, self.disjoint_ci95, self.disjoint_episodes),
+        }
+        return {over: found for over, found in every.items() if found.count}
 
     @property
     def title(self) -> str:
@@ -61,7 +89,8 @@ class EpisodeResult(Result):
     def test_name(self) -> str:
         """The protocol as part of a file name."""
         size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"
-        return f"{self.split}_{size}"
+        crops = f"_{self.crops}crops_padding{self.padding}" if self.crops > 1 else ""
+        return f"{self.split}_{size}{crops}"
 
     @property
     def per_episode(self) -> str:
@@ -69,9 +98,15 @@ class EpisodeResult(Result):
         return f"per_episode/{self.test_name}_{self.inference}.csv"
 
     @property
+    def per_disjoint_episode(self) -> str:
+        """Name, in the run folder, of the file with the outcome of every disjoint episode."""
+        return f"per_episode/{self.test_name}_{self.inference}_disjoint.csv"
+
+    @property
     def files(self) -> dict[str, str]:
-        """The outcome of every episode."""
-        return {"per_episode": self.per_episode}
+        """The outcome of every episode, and of every disjoint one if there are any."""
+        disjoint = {"per_disjoint_episode": self.per_disjoint_episode} if self.disjoint_episodes else {}
+        return {"per_episode": self.per_episode, **disjoint}
 
 
 def summarize(
@@ -82,12 +117,17 @@ def summarize(
     *,
     primary: str,  # name of the inference that the best checkpoint was chosen by
     step: int,  # of the weights that were tested
+    disjoint: Mapping[str, EpisodeOutcomes] | None = None,  # by the same inferences
+    crops: int = 1,
+    padding: int = 0,
 ) -> list[EpisodeResult]:
     """One result an inference."""
     dataset, split = split_of(images)
     results = []
     for name, outcome in outcomes.items():
         values = outcome.accuracies.numpy()
+        over_classes = estimate(class_means(outcome.correct.numpy(), outcome.classes.numpy(), outcome.n_query))
+        apart = estimate(disjoint[name].accuracies.numpy()) if disjoint else NOT_RUN
         result = EpisodeResult(
             dataset=dataset,
             split=split,
@@ -96,9 +136,17 @@ def summarize(
             n_query=spec.n_query,
             episodes=len(values),
             seed=seed,
+            crops=crops,
+            padding=padding,
             inference=name,
             accuracy=float(values.mean()),
             ci95=interval_half_width(values),
+            classes=over_classes.count,
+            class_accuracy=over_classes.mean,
+            class_ci95=over_classes.ci95,
+            disjoint_episodes=apart.count,
+            disjoint_accuracy=apart.mean,
+            disjoint_ci95=apart.ci95,
             primary=name == primary,
             step=step,
             fingerprint=images.fingerprint,
@@ -111,9 +159,14 @@ def outcome_tables(
     results: Sequence[EpisodeResult],
     outcomes: Mapping[str, EpisodeOutcomes],  # of every inference
     class_names: Sequence[str],
+    disjoint: Mapping[str, EpisodeOutcomes] | None = None,
 ) -> dict[str, str]:
     """The outcome of every episode as CSV, by the file's name in the run folder."""
-    return {result.per_episode: _as_csv(outcomes[result.inference], class_names) for result in results}
+    tables = {result.per_episode: _as_csv(outcomes[result.inference], class_names) for result in results}
+    if disjoint:
+        apart = {result.per_disjoint_episode: _as_csv(disjoint[result.inference], class_names) for result in results}
+        tables |= apart
+    return tables
 
 
 def paired_outcomes(folder: RunFolder, result: EpisodeResult) -> Outcomes:
@@ -133,16 +186,33 @@ def read_outcomes(
     Raises:
         UserError: if the file is not there or not as long as the result says.
     """
-    path = folder.path / result.per_episode
+    return _read_outcomes(folder, result.per_episode, result.episodes, result.n_way)
+
+
+def read_disjoint_outcomes(
+    folder: RunFolder, result: EpisodeResult
+) -> tuple[NDArray[np.int64], NDArray[np.str_]]:  # right answers [E, N], names of the classes [E, N]
+    """What came of every disjoint episode of a result that has some.
+
+    Raises:
+        UserError: as :func:`read_outcomes`.
+    """
+    return _read_outcomes(folder, result.per_disjoint_episode, result.disjoint_episodes, result.n_way)
+
+
+def _read_outcomes(
+    folder: RunFolder, name: str, episodes: int, n_way: int
+) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    path = folder.path / name
     if not path.is_file():
         raise UserError(f"{path}: the outcomes of the episodes are gone; run meta_test on {folder.path} again")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]
-    if len(rows) != result.episodes:
-        raise UserError(f"{path}: {len(rows)} of {result.episodes} episodes; run meta_test on {folder.path} again")
+    if len(rows) != episodes:
+        raise UserError(f"{path}: {len(rows)} of {episodes} episodes; run meta_test on {folder.path} again")
     try:
-        correct = np.array([row[2 : 2 + result.n_way] for row in rows], dtype=np.int64)
-        classes = np.array([row[2 + result.n_way :] for row in rows])
+        correct = np.array([row[2 : 2 + n_way] for row in rows], dtype=np.int64)
+        classes = np.array([row[2 + n_way :] for row in rows])
     except ValueError as error:
         raise UserError(f"{path}: the file is damaged ({error}); run meta_test on {folder.path} again") from error
     return correct, classes

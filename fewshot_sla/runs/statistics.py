@@ -27,6 +27,44 @@ def interval_half_width(
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A mean accuracy, and how sure it is.
+
+    Attributes:
+        mean: a fraction.
+        ci95: half-width of its 95 % t-interval; not a number for a single value.
+        count: values that it is the mean of.
+    """
+
+    mean: float
+    ci95: float
+    count: int
+
+
+def estimate(
+    values: NDArray[np.float64],  # [n] independent values, fractions
+) -> Estimate:
+    """Mean and interval; of no values, neither is a number."""
+    return Estimate(float(values.mean()) if len(values) else float("nan"), interval_half_width(values), len(values))
+
+
+def class_means(
+    correct: NDArray[np.int64],  # [E, N] right answers for each class of each episode
+    classes: NDArray[np.generic],  # [E, N] which class of the data set it is: numbers or names
+    n_query: int,
+) -> NDArray[np.float64]:  # [C], the classes that occurred in the order of their numbers or names; fractions
+    """Accuracy of each class, over all episodes that it occurred in.
+
+    :func:`estimate` of these takes each class as one value, however often it occurred. The interval is for a claim
+    about other classes, because it is classes that were sampled, and every class brought images of its own.
+    """
+    occurring, place = np.unique(classes, return_inverse=True)
+    place = place.reshape(-1)
+    right, episodes = (np.bincount(place, weights, minlength=len(occurring)) for weights in (correct.reshape(-1), None))
+    return right / episodes / n_query
+
+
+@dataclass(frozen=True)
 class PairedDifference:
     """How much better B is than A on the same episodes.
 

@@ -74,9 +74,8 @@ def test_results_say_what_was_measured_and_where_it_comes_from(runs: dict[str, P
     assert document["versions"]["torch"] == torch.__version__
     assert document["device"]["type"] == "cpu"
     assert document["configuration"]["objective"]["class_path"].endswith("SLA")
-    assert {"training", *(f"test_5way_{k}shot_3query_30episodes_seed0" for k in (1, 5))} == document[
-        "wall_time_s"
-    ].keys()
+    both = " and ".join(f"test_5way_{k}shot_3query_30episodes_seed0" for k in (1, 5))  # on one embedding
+    assert document["wall_time_s"].keys() == {"training", both}
     assert document["training"]["device"]["precision"] == "32-true"
     assert entry["primary"]
     assert entry["step"] == document["training"]["best"]["step"]

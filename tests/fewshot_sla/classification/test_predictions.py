@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from episodes.batches.batch import ImageBatch
+from episodes.images.crops import ten_crops
 from episodes.images.normalization import Normalization
 from episodes.targets import Targets
 from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
-from fewshot_sla.classification.crops import ten_crops
 from fewshot_sla.classification.label_losses import LDAM
 from fewshot_sla.classification.objectives import DA, SLA, SLASD, ClassificationObjective
 from fewshot_sla.classification.predictions import Predictions, counted, predict_classes

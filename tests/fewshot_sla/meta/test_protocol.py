@@ -12,7 +12,7 @@ from episodes import EpisodeBatch, EpisodeSource, EpisodeSpec, LabelledImages, N
 from episodes.targets import Targets
 from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import ProtoNetHead, RidgeHead
-from fewshot_sla.meta import DA, SLA, EpisodeObjective, Plain, features, protocol
+from fewshot_sla.meta import DA, SLA, EpisodeObjective, Plain, features, rounds
 from fewshot_sla.meta.learners import EmbeddingLearner, MetaLearner
 from fewshot_sla.meta.protocol import EpisodeOutcomes, correct_by_class, evaluate, predict_episode
 
@@ -150,8 +150,8 @@ def test_memory_budgets_change_the_passes_and_not_the_outcome(
 ) -> None:
     model, objective, numbers = learner(kind), OBJECTIVES["sla"], range(30)
     expected = evaluate(model, objective, source(), numbers)
-    monkeypatch.setattr(protocol, "_FEATURE_BUDGET", feature_budget)
-    monkeypatch.setattr(protocol, "_EPISODE_BUDGET", episode_budget)
+    monkeypatch.setattr(rounds, "_FEATURE_BUDGET", feature_budget)
+    monkeypatch.setattr(rounds, "_EPISODE_BUDGET", episode_budget)
     monkeypatch.setattr(features, "_VIEWS_PER_PASS", views_per_pass)
     calls: list[tuple[str, int, int]] = []
     outcomes = evaluate(model, objective, source(), numbers, on_progress=lambda *call: calls.append(call))

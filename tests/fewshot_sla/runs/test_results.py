@@ -32,7 +32,9 @@ COMMON = {
 EPISODES = st.builds(
     EpisodeResult,
     **COMMON,
-    **{name: st.integers() for name in ("n_way", "k_shot", "n_query", "episodes", "seed")},
+    **{name: st.integers() for name in ("n_way", "k_shot", "n_query", "episodes", "seed", "crops", "padding")},
+    **{name: st.integers() for name in ("classes", "disjoint_episodes")},
+    **{f"{over}_{what}": st.floats() for over in ("class", "disjoint") for what in ("accuracy", "ci95")},
 )
 CLASSES = st.builds(
     ClassificationResult,
@@ -107,15 +109,27 @@ def test_the_files_of_a_run_are_what_they_were(wing: str, tmp_path: Path) -> Non
         assert (tmp_path / table).read_bytes() == (known.SAVED / wing / table).read_bytes()
 
 
+# What results over episodes did not say before.
+SINCE = [f"{of}{what}" for of in ("class_", "disjoint_") for what in ("accuracy", "ci95")]
+SINCE += ["classes", "disjoint_episodes"]
+
+
+def _of_then(result: Result) -> str:
+    """What an older program said of a result."""
+    return repr({name: value for name, value in vars(result).items() if name not in SINCE})
+
+
 def test_results_of_an_older_program_are_read_and_added_to(wing: str, tmp_path: Path) -> None:
     folder = saved_copy(wing, tmp_path)
     SAVE[wing](RunFolder(tmp_path / "new"))
     old, new = (read_results(one, PROGRAMS[wing]) for one in (folder, RunFolder(tmp_path / "new")))
-    assert [repr(result) for result in old] == [repr(result) for result in new]
+    assert [_of_then(result) for result in old] == [_of_then(result) for result in new]
     for result in old:
         if isinstance(result, EpisodeResult):
             correct, classes = read_outcomes(folder, result)
             assert correct.sum() / classes.size / result.n_query == pytest.approx(result.accuracy)
+            assert list(result.estimates) == ["episodes"]
+            assert (result.crops, result.padding) == (1, 0)
     document = folder.results.read_text()
     SAVE[wing](folder)  # each replaces itself
     assert len(read_results(folder, PROGRAMS[wing])) == len(old)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fewshot_sla.runs.statistics import PairedDifference, holm, interval_half_width, mcnemar, paired_difference
+from fewshot_sla.runs.statistics import (
+    PairedDifference,
+    class_means,
+    estimate,
+    holm,
+    interval_half_width,
+    mcnemar,
+    paired_difference,
+)
 
 Q = 15
 
@@ -139,3 +147,30 @@ def test_mcnemars_test_is_scipys_binomial_test(more: int, less: int, equal: int)
     expected = stats.binomtest(more, more + less).pvalue if more + less else 1.0
     assert mcnemar(differences) == pytest.approx(expected)
     assert mcnemar(-differences) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_the_mean_over_classes_counts_each_class_once(names: bool) -> None:
+    correct, _, classes = outcomes(60, classes=25)
+    classes[0] = [30, 31, 32, 33, 34]  # these occur once, and count as much as the others
+    if names:
+        classes = np.array([f"class {number:02}" for number in range(35)])[classes]
+    by_hand = []
+    for c in sorted(set(classes.flatten().tolist())):
+        own = [correct[e, y] / Q for e in range(60) for y in range(5) if classes[e, y] == c]
+        by_hand.append(sum(own) / len(own))
+    means = class_means(correct, classes, Q)
+    assert means == pytest.approx(by_hand)
+    found = estimate(means)
+    assert (found.count, found.mean) == (len(by_hand), pytest.approx(sum(by_hand) / len(by_hand)))
+    low, high = stats.t.interval(0.95, len(by_hand) - 1, loc=np.mean(by_hand), scale=stats.sem(by_hand))
+    assert found.ci95 == pytest.approx((high - low) / 2)
+    assert found.mean != pytest.approx(correct.mean() / Q, abs=1e-4)  # that is over episodes
+
+
+def test_few_values_have_a_wide_interval_or_none() -> None:
+    two = estimate(np.array([0.4, 0.6]))
+    assert two.ci95 == pytest.approx(12.7062 * 0.1, rel=1e-4)  # t of one degree of freedom
+    one, none = estimate(np.array([0.5])), estimate(np.array([]))
+    assert (one.mean, one.count, none.count) == (0.5, 1, 0)
+    assert all(math.isnan(value) for value in (one.ci95, none.ci95, none.mean))

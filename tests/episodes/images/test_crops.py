@@ -3,7 +3,7 @@
 import torch
 from torchvision.transforms.v2 import functional
 
-from fewshot_sla.classification.crops import as_is, ten_crops
+from episodes.images.crops import as_is, ten_crops
 
 
 def test_the_crops_are_torchvisions_of_the_padded_image() -> None:
