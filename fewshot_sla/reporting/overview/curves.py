@@ -19,7 +19,7 @@ _TRAINING = ("step", "learning_rate", "loss", "accuracy")
 
 
 def curves_section(runs: Sequence[RunFacts]) -> str:
-    """Training loss, validation accuracy by every inference, training accuracy; a colour a run, a stroke an inference."""
+    """Training loss, validation accuracy, training accuracy; a colour a run, a stroke an inference."""
     known = [(number, run.name, run.metrics) for number, run in enumerate(runs) if not isinstance(run.metrics, Missing)]
     parts = [missing(run.name, run.metrics, len(runs)) for run in runs if isinstance(run.metrics, Missing)]
     inferences = unique(column for _, _, rows in known for row in rows for column in row if column not in _TRAINING)

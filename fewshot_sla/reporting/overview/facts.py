@@ -65,6 +65,11 @@ class RunFacts:
         return self.recipe.split("+")[0] if self.recipe else f"{self.program} without options"
 
     @property
+    def test_command(self) -> str:
+        """What tests the run."""
+        return f"python -m fewshot_sla.{self.tester} {self.folder.path}"
+
+    @property
     def is_finished(self) -> bool:
         """Whether all steps were made."""
         return self.steps >= self.planned

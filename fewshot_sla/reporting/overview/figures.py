@@ -18,9 +18,7 @@ _INTERVAL = "ci95"  # what the names of intervals begin with
 def figures_section(runs: Sequence[RunFacts], results: Sequence[Sequence[Result]]) -> str:
     """One table; another one for intervals of other kinds, where there are any; and who has no results."""
     parts = [
-        missing(
-            run.name, Missing(f"no results yet; run python -m fewshot_sla.{run.tester} {run.folder.path}"), len(runs)
-        )
+        missing(run.name, Missing(f"no results yet; run {run.test_command}"), len(runs))
         for run, found in zip(runs, results, strict=True)
         if not found
     ]

@@ -46,15 +46,15 @@ def views_table(runs: dict[str, ByViews]) -> Table:
 def map_section(runs: Sequence[tuple[str, FeatureMap | Missing]]) -> str:
     """A map a run: colours are classes, shapes are transformations."""
     said = (
-        "<p>Features of views by t-SNE: a colour a class, a shape a transformation. What lies apart, a linear layer or a "
-        "head can tell apart; distances between far groups mean nothing.</p>"
+        "<p>Features of views by t-SNE: a colour a class, a shape a transformation. Joint labels can be told apart "
+        "where shapes of one colour lie apart. Distances between far groups mean nothing.</p>"
     )
     return f"{said}\n{beside(runs, _map)}"
 
 
 def _line(number: int, run: str, found: ByViews) -> Line:
     counts = np.arange(1, len(found.accuracies) + 1, dtype=np.float64)
-    return Line(run, counts, 100 * np.array(found.accuracies), number)
+    return Line(run, counts, 100 * np.array(found.accuracies, dtype=np.float64), number)
 
 
 def _map(found: FeatureMap) -> str:
