@@ -182,7 +182,8 @@ class _Seen:
         for label in dict.fromkeys(said.labels[worst].tolist()):
             mine = [number for number in worst.tolist() if said.labels[number] == label]
             asked = tuple(
-                Asked(pixels[k], False, f"{said.given[k]}, {100 * said.probabilities[k]:.0f} %") for k in mine
+                Asked(pixels[k], False, f"{said.given[k]}, {100 * said.probabilities[k]:.0f} %", str(said.given[k]))
+                for k in mine
             )
             rows.append(ExampleRow(label, (), asked))
         shown = f"the {len(worst)} of them" if len(worst) < len(wrong) else "all of them,"

@@ -38,7 +38,7 @@ def episode_example(
     predicted: Tensor,  # [E, R] int64, 0..N-1
     place: int,  # of the episode among them
 ) -> Example:
-    """A row a class: its support, and its queries, the mistaken ones first."""
+    """A row a class: its support, and its queries, the mistaken ones first, with the row that they were taken for."""
     classes, guesses = indices.classes[place], predicted[place]
     names = [images.class_names[int(c)] for c in classes]
     rows = []
@@ -47,10 +47,10 @@ def episode_example(
         mine = (indices.query_labels[place] == label).nonzero().flatten()
         wrong_first = sorted(mine.tolist(), key=lambda row: int(guesses[row]) == label)[:MOST_QUERIES]
         asked = tuple(
-            Asked(_pixels(images, int(indices.query[place][row])), int(guesses[row]) == label, names[int(guesses[row])])
-            for row in wrong_first
+            Asked(_pixels(images, int(query)), guess == label, names[guess], f"as {guess + 1}")
+            for query, guess in ((indices.query[place][row], int(guesses[row])) for row in wrong_first)
         )
-        rows.append(ExampleRow(name, tuple(_pixels(images, int(k)) for k in known), asked))
+        rows.append(ExampleRow(name, tuple(_pixels(images, int(k)) for k in known), asked, str(label + 1)))
     share = correct.sum() / (n_query * len(names))
     title = f"{kind} episode: number {number}, {100 * share:.2f} % right"
     shown = min(MOST_QUERIES, n_query)

@@ -165,14 +165,18 @@ class _Seen:
         given = looked.indices.classes.gather(1, looked.predicted)
         pairs = (right * classes + given).flatten()
         counts = torch.bincount(pairs, minlength=classes * classes).view(classes, classes).numpy()
+        met = torch.zeros(classes, classes, dtype=torch.int64)
+        for drawn in looked.indices.classes:
+            met[drawn[:, None], drawn[None]] += self._source.sampler.spec.n_query
         present = np.flatnonzero(counts.sum(axis=1))
         names = tuple(self._images.class_names[c] for c in present)
         n_way = self._source.sampler.spec.n_way
-        together = (
-            f" Two classes can be mistaken only where they meet, {n_way} in an episode." if classes > n_way else ""
-        )
-        of = f"The {pairs.numel():,} queries of the first {self._count:,} episodes of the test.{together}"
-        return Confusion(names, counts[np.ix_(present, present)], of)
+        of = f"The {pairs.numel():,} queries of the first {self._count:,} episodes of the test."
+        both = np.ix_(present, present)
+        if classes == n_way:
+            return Confusion(names, counts[both], of)
+        of += f" Of the queries of a class those count whose episode, of {n_way} classes, has the other class too."
+        return Confusion(names, counts[both], of, met.numpy()[both])
 
     def by_views(self) -> ByViews:
         """Over the first episodes, by the inference that asks most views."""

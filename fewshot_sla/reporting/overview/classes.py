@@ -23,14 +23,22 @@ def classes_section(runs: Sequence[tuple[str, dict[str, ClassAccuracy] | Missing
     ordered = sorted(labels, key=lambda label: _mean([found[label] for found in known.values() if label in found]))
     hidden = len(ordered) - _MOST_CLASSES
     half = _MOST_CLASSES // 2
-    shown = [ordered] if hidden <= 0 else [ordered[:half], ordered[-half:]]
-    head = "".join(f'<th scope="col">{name(run)}</th>' for run in known) if len(runs) > 1 else "<th>Accuracy</th>"
-    bodies = [element("tbody", [_row(label, known, series) for label in group]) for group in shown]
-    table = element(
-        "table", [f'<thead><tr><th scope="col">Class</th>{head}</tr></thead>', *bodies], class_="list shares"
+    shown = [ordered[:half], ordered[half:]] if hidden <= 0 else [ordered[:half], ordered[-half:]]
+    shown = [group for group in shown if group]
+    head = (
+        "".join(f'<th scope="col">{name(run)}</th>' for run in known)
+        if len(runs) > 1
+        else '<th scope="col">Accuracy</th>'
     )
+    head = f'<thead><tr><th scope="col">Class</th>{head}</tr></thead>'
+    tables = [
+        element(
+            "table", [head, element("tbody", [_row(label, known, series) for label in group])], class_="list shares"
+        )
+        for group in shown
+    ]
     parts.append("<p>The hardest classes first.</p>")
-    parts.append(element("div", [table], class_="scroll"))
+    parts.append(element("div", tables, class_="columns"))
     if hidden > 0:
         between = count(hidden, "class", "classes")
         parts.append(
@@ -51,7 +59,7 @@ def _confusion(found: Confusion) -> str:
         return f"{said}\n{matrix(found.classes, found.counts)}"
     if not wrong:
         return said
-    return "\n".join([said, *frequent_confusions(found.classes, found.counts, _MOST_PAIRS)])
+    return "\n".join([said, *frequent_confusions(found.classes, found.counts, _MOST_PAIRS, found.chances)])
 
 
 def _row(label: str, runs: dict[str, dict[str, ClassAccuracy]], series: dict[str, int]) -> str:

@@ -20,7 +20,7 @@ from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result, read_document
 
-_NOT_OF_THE_RECIPE = ("run_folder",)
+_NOT_OF_THE_RECIPE = ("run_folder", "resume")
 
 
 @dataclass(frozen=True)

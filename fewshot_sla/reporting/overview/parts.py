@@ -39,19 +39,21 @@ class Missing(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A picture that was predicted: [C, H, W] uint8, whether it is right, and the label that it was given."""
+    """A picture that was predicted: [C, H, W] uint8, whether it is right, the label that it was given, in short too."""
 
     pixels: NDArray[np.uint8]
     right: bool
     given: str
+    caption: str
 
 
 class ExampleRow(NamedTuple):
-    """Pictures of one class: those that were known, [C, H, W] uint8 each, and those that were asked about."""
+    """Pictures of one class, [C, H, W] uint8: those known, those asked about; and what the captions call the class."""
 
     label: str
     known: tuple[NDArray[np.uint8], ...]
     asked: tuple[Asked, ...]
+    place: str = ""
 
 
 class Example(NamedTuple):
@@ -69,11 +71,13 @@ class Confusion(NamedTuple):
         classes: names of the N classes.
         counts: [N, N] int64: pictures of the class of the row that were given the label of the column.
         of: what was counted, a sentence.
+        chances: [N, N] int64: how many pictures of the row's class could have been given that label; None if all.
     """
 
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     of: str
+    chances: NDArray[np.int64] | None = None
 
 
 class ClassAccuracy(NamedTuple):

@@ -25,7 +25,8 @@ def _example(example: Example, runs: int) -> str:
 
 
 def _row(row: ExampleRow) -> str:
-    parts = [f'<p class="of">{name(row.label)}</p>']
+    place = f'<span class="place">{text(row.place)}</span>' if row.place else ""
+    parts = [f'<p class="of">{place}{name(row.label)}</p>']
     if row.known:
         known = [f"<li>{image(picture, f'support: {row.label}', _BOX, lossy=True)}</li>" for picture in row.known]
         parts.append(element("ul", known, class_="known"))
@@ -37,4 +38,6 @@ def _asked(asked: Asked, label: str) -> str:
     if asked.right:
         return f'<li class="right">{image(asked.pixels, f"{label}, right", _BOX, lossy=True)}</li>'
     picture = image(asked.pixels, f"{label}, taken for {asked.given}", _BOX, lossy=True)
-    return f'<li class="mistaken" title="taken for {text(asked.given)}">{picture}<span>{name(asked.given)}</span></li>'
+    return (
+        f'<li class="mistaken" title="taken for {text(asked.given)}">{picture}<span>{name(asked.caption)}</span></li>'
+    )

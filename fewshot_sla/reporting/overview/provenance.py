@@ -39,7 +39,7 @@ def provenance(run: RunFacts) -> dict[str, str]:
         **{f"fingerprint of {split}": mark for split, mark in _fingerprints(run).items()},
         "trained with": _facts(training.get("device")),
         "tested with": _facts(details.get("device")),
-        **{f"wall time, {what}": f"{value:,} s" for what, value in seconds.items()},
+        "wall time": ", ".join(f"{what} {value:,} s" for what, value in seconds.items()),
         "versions in training": _facts(training.get("versions")),
     }
     if details.get("versions") != training.get("versions"):

@@ -15,7 +15,7 @@ from fewshot_sla.reporting.html import element, name, text
 
 COLORS = 6  # that the style sheet has
 _WIDTH, _HEIGHT = 400, 260  # units of a chart of lines; shown at about that many CSS pixels
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 10, 40
 _DASHES = ("", "6 4", "2 3", "9 3 2 3")
 _FEW = 12  # points up to which each is marked
 _MAP = 400  # units of a side of a map
@@ -66,7 +66,9 @@ def scatter(clouds: Sequence[Cloud], label: str) -> str:
     """A map without axes: only who lies beside whom means something."""
     everything = np.concatenate([cloud.points for cloud in clouds])
     low = everything.min(axis=0)
-    scale = (_MAP - 20) / max(float((everything.max(axis=0) - low).max()), 1e-12)
+    extent = everything.max(axis=0) - low
+    scale = (_MAP - 20) / max(float(extent.max()), 1e-12)
+    low = low - ((_MAP - 20) / scale - extent) / 2  # in the middle
     parts = [f'<rect class="ground" width="{_MAP}" height="{_MAP}" rx="6"/>']
     for cloud in clouds:
         shape = MARKERS[cloud.marker % len(MARKERS)]

@@ -34,15 +34,18 @@ def frequent_confusions(
     classes: Sequence[str],
     confusion: NDArray[np.int64],  # [N, N] int64, right class in the row, given label in the column
     most: int = MOST_CONFUSIONS,
+    chances: NDArray[np.int64] | None = None,  # [N, N] int64, of how many; by default of all pictures of the class
 ) -> Iterator[str]:
     """A table of the pairs that are confused most often, and a line that says how many more there are."""
     off_diagonal = confusion * (1 - np.eye(len(classes), dtype=np.int64))
-    shares = off_diagonal / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    if chances is None:
+        chances = np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape)
+    shares = off_diagonal / chances.clip(min=1)
     pairs = [(int(i), int(j)) for i, j in np.argwhere(off_diagonal)]
     pairs.sort(key=lambda pair: (off_diagonal[pair], shares[pair]), reverse=True)
     rows = ['<tr><th scope="col">Right label</th><th scope="col">Given label</th><th scope="col">Pictures</th></tr>']
     for i, j in pairs[:most]:
-        share = f"{confusion[i, j]:,} of {confusion[i].sum():,} ({text(whole_percent(shares[i, j]))})"
+        share = f"{confusion[i, j]:,} of {chances[i, j]:,} ({text(whole_percent(shares[i, j]))})"
         cells = f'<td>{name(classes[j])}</td><td class="number">{share}</td>'
         rows.append(f'<tr><th scope="row">{name(classes[i])}</th>{cells}</tr>')
     yield element("table", [element("thead", rows[:1]), element("tbody", rows[1:])], class_="list")
