@@ -59,7 +59,8 @@ def _confusion(found: Confusion) -> str:
         return f"{said}\n{matrix(found.classes, found.counts)}"
     if not wrong:
         return said
-    return "\n".join([said, *frequent_confusions(found.classes, found.counts, _MOST_PAIRS, found.chances)])
+    pairs = frequent_confusions(found.classes, found.counts, _MOST_PAIRS, found.chances)
+    return "\n".join([said, element("div", pairs, class_="scroll")])
 
 
 def _row(label: str, runs: dict[str, dict[str, ClassAccuracy]], series: dict[str, int]) -> str:
