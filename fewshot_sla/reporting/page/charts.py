@@ -99,7 +99,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     >>> ticks(60.0, 60.0)
     [60.0, 61.0]
     """
-    spread = (high - low) or 1.0
+    spread = high - low if high - low > 1e-9 * max(abs(low), 1e-3) else 1.0  # below it is rounding
     power = 10.0 ** math.floor(math.log10(spread / about))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * about >= spread * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil((low + spread) / step - 1e-9)
