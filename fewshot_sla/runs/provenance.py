@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the checkout that this program runs from, with ``-dirty`` if it was changed since; "" if unknown."""
+    """The commit of the checkout that this program runs from, ``-dirty`` if changed since; "" if unknown."""
     checkout = Path(__file__).parents[2]
     git = shutil.which("git")
     if git is None or not (checkout / ".git").exists():  # an installed package, perhaps inside another's repository

@@ -96,8 +96,8 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
     >>> ticks(0.13, 0.92)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    >>> ticks(60.0, 60.0)
-    [60.0, 61.0]
+    >>> ticks(60.0, 61.7)
+    [60.0, 60.5, 61.0, 61.5, 62.0]
     """
     spread = high - low if high - low > 1e-9 * max(abs(low), 1e-3) else 1.0  # below it is rounding
     power = 10.0 ** math.floor(math.log10(spread / about))
