@@ -2,8 +2,8 @@
 
 Krizhevsky et al. cut five patches of 224 by 224 (corners, centre) and their mirror images out of one of 256 by 256, and
 average the softmax outputs. Lee et al. report ten crops (93.33, 70.54 and 64.95 % in the preprint's table 2, and for
-few-shot learning in section 3.4 of the ICML paper); how they cut them is not known here. That images of the network's own
-size are padded with black first is this project's choice.
+few-shot learning in section 3.4 of the ICML paper); how they cut them is not known here. That images of the network's
+own size are padded with black first is this project's choice.
 """
 
 from collections.abc import Callable

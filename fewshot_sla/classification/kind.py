@@ -1,9 +1,12 @@
 """Classification as a kind of training: what its doors, its runs and studies of it go by."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from episodes.progress import OnProgress
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.recipe import DEFAULTS, Classification, ClassificationTest
+from fewshot_sla.reporting.overview.parts import Looking, RunParts
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result, ResultsDocument, read_document
 from fewshot_sla.training.kind import Kind
@@ -72,6 +75,12 @@ class ClassificationKind(Kind[Classification, Classifier]):
         from fewshot_sla.classification.results import paired_outcomes
 
         return paired_outcomes(folder, result)
+
+    def overview(self, folder: RunFolder, looking: Looking, hardware: Hardware, on_progress: OnProgress) -> RunParts:
+        """The worst mistakes, confusions, accuracy by class and by views, a map of features."""
+        from fewshot_sla.classification.overview.parts import run_parts
+
+        return run_parts(partial(load_trained, self, folder), folder, looking, hardware, on_progress)
 
 
 CLASSIFICATION = ClassificationKind()

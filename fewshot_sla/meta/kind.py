@@ -1,9 +1,12 @@
 """Meta-training as a kind of training: what its doors, its runs and studies of it go by."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from episodes.progress import OnProgress
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.recipe import DEFAULTS, MetaTest, MetaTraining
+from fewshot_sla.reporting.overview.parts import Looking, RunParts
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result, ResultsDocument, read_document
 from fewshot_sla.training.kind import Kind
@@ -69,6 +72,12 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
         from fewshot_sla.meta.results import paired_outcomes
 
         return paired_outcomes(folder, result)
+
+    def overview(self, folder: RunFolder, looking: Looking, hardware: Hardware, on_progress: OnProgress) -> RunParts:
+        """The best, the median and the worst episode, confusions, accuracy by class and by views, a map of features."""
+        from fewshot_sla.meta.overview.parts import run_parts
+
+        return run_parts(partial(load_trained, self, folder), folder, looking, hardware, on_progress)
 
 
 META = MetaKind()

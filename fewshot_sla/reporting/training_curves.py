@@ -42,7 +42,7 @@ def read_curves(
     """
     curves = []
     for folder, name in zip(folders, distinct_names(folders), strict=True):
-        rows = _rows(folder)
+        rows = metrics_of(folder)
         column, label = "accuracy", name
         if accuracy == "validation":
             column = inference or primary_inference(folder)
@@ -83,6 +83,22 @@ def draw_training_curves(path: Path, curves: Sequence[Curve], accuracy: str) -> 
         figure.legend(handles=handles, loc="outside lower center", ncols=_COLUMNS, fontsize=9)
 
 
+def metrics_of(folder: RunFolder) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, at least one.
+
+    Raises:
+        UserError: if there is no run, or its file has no rows, or is damaged.
+    """
+    folder.require()
+    try:
+        rows = read_metrics(folder.metrics)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder.metrics}: the file is damaged ({error})") from error
+    if not rows:
+        raise UserError(f"{folder.metrics}: there are no figures of the training yet")
+    return rows
+
+
 def running_mean(
     values: NDArray[np.float64],  # [n]
     reach: int,  # neighbours on either side
@@ -110,17 +126,6 @@ def _line(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], l
         return
     axes.plot(steps, values, color=look["color"], linewidth=0.8, alpha=0.2)
     axes.plot(steps, running_mean(values, len(values) // _MANY), **look)
-
-
-def _rows(folder: RunFolder) -> list[dict[str, float]]:
-    folder.require()
-    try:
-        rows = read_metrics(folder.metrics)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.metrics}: the file is damaged ({error})") from error
-    if not rows:
-        raise UserError(f"{folder.metrics}: there are no figures of the training yet")
-    return rows
 
 
 def _others(rows: Sequence[dict[str, float]]) -> str:

@@ -2,6 +2,9 @@
 
 import importlib.metadata
 import platform
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +33,19 @@ def versions() -> dict[str, str]:
             continue
     found["torch"] = torch.__version__  # says the build too
     return found
+
+
+def commit() -> str:
+    """The commit of the checkout that this program runs from, ``-dirty`` if changed since; "" if unknown."""
+    checkout = Path(__file__).parents[2]
+    git = shutil.which("git")
+    if git is None or not (checkout / ".git").exists():  # an installed package, perhaps inside another's repository
+        return ""
+    command = [git, "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (subprocess.SubprocessError, OSError):  # no repository of a git that is here
+        return ""
 
 
 def device_facts(device: torch.device, precision: str, processes: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from fewshot_sla.runs.provenance import device_facts, versions
+from fewshot_sla.runs.provenance import commit, device_facts, versions
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.train import Training
 
@@ -26,6 +26,7 @@ def training_details(training: Training, configuration: dict[str, Any]) -> dict[
             "steps": training.steps,
             "best": training.best,
             "versions": versions(),
+            "commit": commit(),
             "device": training.device,
         },
     }
@@ -45,6 +46,7 @@ def evaluation_details(
     return {
         "configuration": configuration,
         "versions": versions(),
+        "commit": commit(),
         "device": device_facts(fabric.device, hardware.precision, fabric.world_size),
         "wall_time_s": {name: round(value, 2) for name, value in seconds.items()},
     }

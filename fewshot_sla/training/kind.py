@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from torch import nn
 
+from episodes.progress import OnProgress
 from fewshot_sla.cli.configuration import ComposingParser, build_parser
 from fewshot_sla.cli.recipes import Wing
+from fewshot_sla.reporting.overview.parts import Looking, RunParts
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result, ResultsDocument
 from fewshot_sla.training.recipe import Hardware, add_run_options
@@ -105,4 +107,18 @@ class Kind(ABC, Generic[R, M]):
 
         Raises:
             UserError: if its file is not there, or cannot be read.
+        """
+
+    @abstractmethod
+    def overview(self, folder: RunFolder, looking: Looking, hardware: Hardware, on_progress: OnProgress) -> RunParts:
+        """What a report of runs shows of one, besides what every run folder tells.
+
+        Args:
+            folder: the run.
+            looking: how much is predicted anew.
+            hardware: for that.
+            on_progress: told how far it is.
+
+        Raises:
+            UserError: if the results are damaged; what else is not there is :class:`Missing`.
         """

@@ -1,38 +1,25 @@
-"""The page of predictions: one HTML file with the pictures in it, for a browser, a phone and a printer.
-
-It loads nothing and runs no script, and its head forbids both. So it may be mailed, kept, and read without a network.
-"""
+"""The page of predictions: one HTML file with the pictures in it, for a browser, a phone and a printer."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from importlib.resources import files
 
 from fewshot_sla.prediction.page.queries import queries_section
 from fewshot_sla.prediction.page.support import confusion_section, support_section
 from fewshot_sla.prediction.report import PredictionReport
 from fewshot_sla.reporting.html import count, element, name, text, whole_percent
+from fewshot_sla.reporting.page.document import contents, document, moment, style_sheet
 
 MOST_LINES = 200  # of broken files, and of notes
 INFERENCES = {"aggregated": "aggregated inference (AG)", "single": "single inference (SI)"}
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def style() -> str:
-    """The style sheet of the page."""
-    return files("fewshot_sla.prediction.page").joinpath("page.css").read_text(encoding="utf-8")
+    """The style sheet of the page, besides what all pages have in common."""
+    return style_sheet("fewshot_sla.prediction.page", "page.css")
 
 
 def page(report: PredictionReport) -> str:
     """The page as HTML."""
     headline = f"{count(len(report.queries), 'picture')}, {count(len(report.classes), 'class', 'classes')}"
-    head = [
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>Predictions: {headline}</title>",
-        f"<style>\n{style()}</style>",
-    ]
     sections = {
         "queries": ("Predictions", queries_section(report)),
         "support": ("Labelled pictures", support_section(report)),
@@ -40,30 +27,20 @@ def page(report: PredictionReport) -> str:
         "broken": ("Files not read", _broken_section(report)),
         "notes": ("Notes", _notes_section(report)),
     }
-    links = [f'<li><a href="#{key}">{title}</a></li>' for key, (title, content) in sections.items() if content]
-    contents = element("nav", [element("ul", links)], aria_label="On this page")
-    header = element("header", [f"<h1>{headline}</h1>", *_lead(report), contents])
-    main = element("main", [_trust_section(report), *(content for _, content in sections.values() if content)])
-    document = element("html", [element("head", head), element("body", [header, main])], lang="en")
-    return f"<!DOCTYPE html>\n{document}\n"
+    titles = {key: title for key, (title, content) in sections.items() if content}
+    header = [f"<h1>{headline}</h1>", *_lead(report), contents(titles)]
+    main = [_trust_section(report), *(content for _, content in sections.values() if content)]
+    return document(f"Predictions: {headline}", header, main, style())
 
 
 def _lead(report: PredictionReport) -> Iterator[str]:
     yield (
         f"<p>Predicted from {count(len(report.support), 'labelled picture')} by <code>{name(report.model)}</code>, "
-        f"{text(INFERENCES.get(report.inference, report.inference))}, {_when(report.created)}.</p>"
+        f"{text(INFERENCES.get(report.inference, report.inference))}, {moment(report.created)}.</p>"
     )
     if report.broken:
         files = count(len(report.broken), "file")
         yield f'<p class="alarm"><a href="#broken">{files} could not be read</a> and took no part.</p>'
-
-
-def _when(created: str) -> str:
-    try:
-        shown = f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M %Z}".strip()
-    except ValueError:
-        shown = created
-    return f'<time datetime="{text(created)}">{text(shown)}</time>'
 
 
 def _trust_section(report: PredictionReport) -> str:

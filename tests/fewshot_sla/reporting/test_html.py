@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot_sla.reporting.html import data_uri, image, name, text
-from tests.fewshot_sla.prediction.page.html_tree import Tree
+from tests.fewshot_sla.reporting.html_tree import Tree
 
 
 def noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:

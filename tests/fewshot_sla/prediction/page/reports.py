@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fewshot_sla.prediction.page.page import page
 from fewshot_sla.prediction.report import PredictionReport, QueryPrediction, SupportImage
-from tests.fewshot_sla.prediction.page.html_tree import Node, Tree
+from tests.fewshot_sla.reporting.html_tree import Node, Tree
 
 
 def tree(report: PredictionReport) -> Node:

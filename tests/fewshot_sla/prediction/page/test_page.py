@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot_sla.prediction.page.page import MOST_LINES, page, style
+from fewshot_sla.prediction.page.page import MOST_LINES, page
 from fewshot_sla.prediction.page.queries import MOST_QUERIES, by_uncertainty
 from fewshot_sla.prediction.page.support import MOST_CLASSES, MOST_SUPPORT
 from fewshot_sla.prediction.report import BrokenFile, QueryPrediction
-from tests.fewshot_sla.prediction.page.html_tree import Tree
+from fewshot_sla.reporting.page.document import shared_style
 from tests.fewshot_sla.prediction.page.reports import QUERIES, make, noise, part, query, tree
+from tests.fewshot_sla.reporting.html_tree import Tree
 
 NASTY = (
     "<script>alert(1)</script>",
@@ -48,8 +49,8 @@ def test_it_is_one_whole_document_that_loads_nothing_and_runs_nothing() -> None:
         assert target[0] == "#"
         assert target[1:] in ids
     assert "http" not in html.replace("http-equiv", "")
-    assert "url(" not in style()
-    assert "@import" not in style()
+    assert "url(" not in html
+    assert "@import" not in html
 
 
 def test_headings_follow_each_other_and_pictures_and_tables_say_what_they_are() -> None:
@@ -253,7 +254,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", range(3), ids=["light", "dark", "print"])
 def test_words_stand_out_in_every_scheme(scheme: int) -> None:
-    block = re.findall(r":root \{(.*?)\}", style(), re.DOTALL)[scheme]
+    block = re.findall(r":root \{(.*?)\}", shared_style(), re.DOTALL)[scheme]
     colours = dict(re.findall(r"--([\w-]+): (#\w+)", block))
     for ground in ("paper", "card"):
         for words in ("ink", "soft", "first", "wrong"):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fewshot_sla.prediction.page.support import MOST_A_CLASS, MOST_CONFUSIONS
+from fewshot_sla.prediction.page.support import MOST_A_CLASS
+from fewshot_sla.reporting.page.confusions import MOST_CONFUSIONS
 from tests.fewshot_sla.prediction.page.reports import make, part, tree
 
 

@@ -1,0 +1,1 @@
+"""What a report of runs shows of a classifier."""
