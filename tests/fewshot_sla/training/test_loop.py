@@ -25,6 +25,7 @@ from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.recipe import LoopSettings
 from fewshot_sla.training.schedules import Constant, Cosine, PiecewiseConstant, Schedule
+from fewshot_sla.training.sharing import Sharing
 from fewshot_sla.training.signals import Interrupted
 from fewshot_sla.training.state import TrainingState
 from fewshot_sla.training.task import Outcome
@@ -39,7 +40,7 @@ class Regression:
     score = "score"
 
     def __init__(self, passes: int = 2, at_step: dict | None = None, scores: list[float] | None = None) -> None:
-        self.passes = passes
+        self.sharing = Sharing(items=4, passes=passes)
         self.at_step = at_step or {}
         self.scores = scores
         self.recipe: Any = None
