@@ -35,7 +35,7 @@ def layer_of(kind: Any, **options: Any) -> nn.Module:
 
 
 def loss_of(outputs: Tensor, weights: Tensor) -> Tensor:
-    """Channels have to do with one another, images have not; a sum, so that the losses of parts are those of the whole."""
+    """Channels have to do with one another, images have not; the losses of parts add up to that of the whole."""
     return (weights * outputs.sin() + weights.flip(2) * outputs.square()).sum()
 
 
