@@ -1,15 +1,24 @@
 """Training over several machines: torchrun on each of two that are both this one, and the script for SLURM."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from fewshot_sla.cli import configuration
+from fewshot_sla.meta.kind import META
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.training.processes import check_launcher
+from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.sharing import StepSize, share_out
 from tests.integration import doors
 
 # A step is one pass of eight episodes, as in the published recipes of CIFAR-FS and FC100.
@@ -61,3 +70,66 @@ def test_two_machines_that_divide_a_pass_train_like_one_process(tmp_path: Path) 
         torch.testing.assert_close(
             together[name], alone[name], rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+# What SLURM's programs would be: they write down how they were called. The training of this srun ends at SIGTERM as
+# ours does after it has saved.
+FAKES = {
+    "srun": """trap 'exit 130' TERM
+printf '%s\\n' "$@" > "$NOTES/arguments"
+echo $$ > "$NOTES/pid.part" && mv "$NOTES/pid.part" "$NOTES/pid"
+while true; do sleep 0.05; done""",
+    "scancel": """echo "$@" > "$NOTES/cancelled"
+kill -TERM "$(cat "$NOTES/pid")\"""",
+    "scontrol": """echo "$@" > "$NOTES/put_back\"""",
+}
+JOB = {"SLURM_JOB_ID": "4711", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4"}
+TASK = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "meta_train"}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The script at work, with fake programs on its PATH and the training running."""
+    for name, text in FAKES.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, **JOB, "NOTES": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["bash", str(SCRIPT), "--recipe", "cifarfs+ridge+sla", "--run_folder", "runs/some where"]
+    with subprocess.Popen(command, env=environment) as script:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < deadline, "srun was not called"
+            time.sleep(0.01)
+        yield script
+        if script.poll() is None:  # the test failed
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_the_script_asks_for_what_slurm_gave_and_goes_on_in_a_new_job(
+    job: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    job.send_signal(signal.SIGUSR1)  # the time is nearly up
+    assert job.wait(timeout=60) == 130
+    assert (tmp_path / "cancelled").read_text() == "--signal=TERM 4711\n"
+    assert (tmp_path / "put_back").read_text() == "requeue 4711\n"
+
+    program, module, door, *arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert (program, module, door) == ("python", "-m", "fewshot_sla.meta_train")
+    parser = META.parser()
+    options = configuration.parse(parser, arguments)
+    assert options.resume
+    assert options.run_folder == "runs/some where"
+    hardware = configuration.instantiate(parser, options, Hardware)
+    assert (hardware.devices, hardware.num_nodes, hardware.sync_batchnorm) == (4, 2, True)
+    check_launcher(hardware.devices, hardware.num_nodes, TASK)
+    share_out(StepSize(options.episodes_per_step, options.episodes_per_forward, "", "", ""), 8, divide=True)
+
+
+def test_a_job_that_is_cancelled_by_hand_is_not_put_back(job: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+    assert job.wait(timeout=60) == 130
+    assert not (tmp_path / "put_back").exists()
+
+
+def test_the_script_is_good_bash() -> None:
+    subprocess.run(["bash", "-n", str(SCRIPT)], check=True)
