@@ -83,6 +83,7 @@ class Loop:
                     state.seconds = time.monotonic() - began
                     self._save()
                 if stopping and state.step < settings.steps:
+                    self._fabric.barrier()  # launchers end all processes soon after one ends; the first may be writing
                     raise Interrupted(f"stopped after step {state.step} of {settings.steps}")
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy

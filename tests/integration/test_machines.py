@@ -113,7 +113,7 @@ def test_the_script_asks_for_what_slurm_gave_and_goes_on_in_a_new_job(
     assert (tmp_path / "cancelled").read_text() == "--signal=TERM 4711\n"
     assert (tmp_path / "put_back").read_text() == "requeue 4711\n"
 
-    program, module, door, *arguments = (tmp_path / "arguments").read_text().splitlines()
+    _, program, module, door, *arguments = (tmp_path / "arguments").read_text().splitlines()
     assert (program, module, door) == ("python", "-m", "fewshot_sla.meta_train")
     parser = META.parser()
     options = configuration.parse(parser, arguments)

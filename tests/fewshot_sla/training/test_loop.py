@@ -124,6 +124,18 @@ def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path:
     )
 
 
+def test_processes_that_stop_wait_for_the_one_that_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+
+    def barrier(fabric: Fabric) -> None:
+        saved.append(checkpoint.load_state(tmp_path / "last.safetensors")["step"])
+
+    monkeypatch.setattr(Fabric, "barrier", barrier)
+    with pytest.raises(Interrupted):
+        run(tmp_path, Regression(at_step=_once({4: lambda model: os.kill(os.getpid(), signal.SIGTERM)})))
+    assert saved == [5]
+
+
 def _once(actions: dict) -> dict:
     """A second signal would interrupt at once, and outcome() is called once for each pass."""
     done = set()
