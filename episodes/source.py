@@ -1,6 +1,8 @@
 """EpisodeSource: numbers of episodes in, normalised images or their views out, on the device of the images."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -45,10 +47,24 @@ class EpisodeSource:
         self.images = images
         self.normalization = normalization
         self.augmentation = augmentation or NoAugmentation()
+        self._part = slice(None)
         try:
             self.sampler = sampler(images.labels, spec, seed, images.class_names)
         except UserError as error:
             raise UserError(f"{images.name}: {error}") from None
+
+    def of_part(self, part: slice) -> Self:
+        """The same source, but of the episodes that :meth:`batch` and :meth:`views` are asked for it gives a part only.
+
+        For several processes that divide them: random numbers are drawn for all of them, so that each episode is
+        augmented as if they were asked for at once.
+
+        Args:
+            part: which of the T episodes.
+        """
+        source = copy(self)
+        source._part = part
+        return source
 
     def batch(
         self,
@@ -109,6 +125,10 @@ class EpisodeSource:
         self, numbers: Sequence[int] | range
     ) -> EpisodeBatch:  # uint8, 0..255, or float, 0..1, if there is an augmentation
         """The episodes with these numbers, augmented and not normalised."""
+        part = self._part
+        if isinstance(self.augmentation, NoAugmentation):  # nothing is drawn for the others
+            numbers, part = numbers[part], slice(None)
         drawn = self.gather(self.sampler.draw(numbers), self.images.gather_bytes)
         support, query, targets = augment_episodes(drawn.support, drawn.query, drawn.query_targets, self.augmentation)
-        return drawn._replace(support=support, query=query, query_targets=targets)
+        labels = drawn.support_labels[part]
+        return EpisodeBatch(support[part], labels, query[part], targets.each(lambda each: each[part]), drawn.ways)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,20 +23,25 @@ if TYPE_CHECKING:  # images make their batches
 class Batches(ABC):
     """Batches of a split, by number; batch i is always made of the same images.
 
+    Several processes may divide each batch, and be given a part of it each.
+
     Attributes:
         images: the images of the split, in memory or in files.
         sampler: which images make up batch i.
+        draws_alike: whether what the augmentation draws for a part of a batch is what it draws for the whole one, from
+            generators that stand alike in all processes; else each must be given numbers of its own.
     """
 
     images: Images
     sampler: BatchSampler
+    draws_alike: ClassVar[bool]
 
     @abstractmethod
     def batch(
         self,
         number: int,  # 0 or more
     ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the device
-        """Batch ``number`` of the endless sequence, augmented."""
+        """Batch ``number`` of the endless sequence, augmented; of a divided batch the part."""
 
     @abstractmethod
     def in_order(
@@ -61,11 +66,13 @@ class BatchSource(Batches):
         batch_size: images of a batch (B).
         seed: which sequence of batches.
         augmentation: random changes of the images and targets of :meth:`batch`.
+        part: which of the images of :meth:`batch` are given; the whole batch is augmented, and mixed.
 
     Raises:
         UserError: if there are no images, or the batch size is not positive.
     """
 
+    draws_alike = True
     images: "LabelledImages"
 
     def __init__(
@@ -74,9 +81,11 @@ class BatchSource(Batches):
         batch_size: int,
         seed: int,
         augmentation: Augmentation | None = None,
+        part: slice = slice(None),
     ) -> None:
         self.images = images
         self.augmentation = augmentation or NoAugmentation()
+        self._part = part
         self._labels = images.labels.to(images.images.device)  # beside the pixels: both are picked by the same numbers
         try:
             self.sampler = BatchSampler(len(images), batch_size, seed)
@@ -87,8 +96,11 @@ class BatchSource(Batches):
         self,
         number: int,  # 0 or more
     ) -> ImageBatch:  # pixels [B, C, H, W] not normalised, targets [B], both on the target device
-        """Batch ``number`` of the endless sequence, augmented."""
-        return self._gather(self.sampler[number], self.augmentation)
+        """Batch ``number`` of the endless sequence, augmented; of a divided batch the part."""
+        if isinstance(self.augmentation, NoAugmentation):  # nothing is drawn for the others
+            return self._gather(self.sampler[number][self._part], self.augmentation)
+        pixels, targets = self._gather(self.sampler[number], self.augmentation)
+        return ImageBatch(pixels[self._part], targets.each(lambda each: each[self._part]))
 
     def in_order(
         self,

@@ -48,12 +48,15 @@ class StreamedBatches(Batches):
         batch_size: images of a batch (B).
         seed: which sequence of batches, and of parts.
         augmentation: further random changes of the images and targets of :meth:`batch`, on their device.
-        stride: distance between the numbers of batches that this process asks for: the number of processes.
+        stride: distance between the numbers of batches that this process asks for: how many are trained on at once.
+        part: which of the images of :meth:`batch` are read and given. The augmentation sees these alone: Mixup mixes
+            them with one another.
 
     Raises:
         UserError: if there are no images, the batch size or the stride is not positive, or torchvision is missing.
     """
 
+    draws_alike = False
     images: "ImageFiles"
 
     def __init__(
@@ -63,13 +66,14 @@ class StreamedBatches(Batches):
         seed: int,
         augmentation: Augmentation | None = None,
         stride: int = 1,
+        part: slice = slice(None),
     ) -> None:
         require_torchvision()
         if stride < 1:
             raise UserError(f"stride must be at least 1, got {stride}")
         self.images = images
         self.augmentation = augmentation or NoAugmentation()
-        self.stride = stride
+        self.stride, self._part = stride, part
         self._decoder = Decoder(images, seed)
         self._workers = usable_workers(images.reading.workers)
         self._ahead = _Ahead()
@@ -85,15 +89,15 @@ class StreamedBatches(Batches):
         self,
         number: int,  # 0 or more
     ) -> ImageBatch:  # pixels [B, 3, S, S] not normalised, targets [B], both on the images' device
-        """Batch ``number`` of the endless sequence, augmented.
+        """Batch ``number`` of the endless sequence, augmented; of a divided batch the part.
 
         Raises:
             UserError: if a file cannot be read.
         """
-        chosen = self.sampler[number]
+        chosen = self.sampler[number][self._part]
         if number != self._ahead.number:
             self._ahead.close()
-            wanted = training_items(_numbered(self.sampler, number, self.stride))
+            wanted = training_items(_numbered(self.sampler, number, self.stride, self._part))
             self._ahead.batches = self._read(wanted, self._workers)
         return self._ready(self._ahead.take(number + self.stride), chosen, self.augmentation)
 
@@ -165,10 +169,10 @@ class _Ahead:
         self.batches, self.number = None, -1
 
 
-def _numbered(sampler: BatchSampler, number: int, stride: int) -> Iterator[tuple[Tensor, range]]:
-    """Numbers of images, and their positions in the sequence, of batches number, number + stride, ..."""
+def _numbered(sampler: BatchSampler, number: int, stride: int, part: slice) -> Iterator[tuple[Tensor, range]]:
+    """Numbers of images, and their positions in the sequence, of a part of batches number, number + stride, ..."""
     for k in itertools.count(number, stride):
-        yield sampler[k], sampler.positions(k)
+        yield sampler[k][part], sampler.positions(k)[part]
 
 
 def files_normalization(images: "ImageFiles") -> Normalization:

@@ -86,6 +86,7 @@ class Images(ABC):
         seed: int,
         augmentation: "Augmentation | None" = None,
         stride: int = 1,
+        part: slice = slice(None),
     ) -> "Batches":
         """Batches of these images.
 
@@ -94,6 +95,7 @@ class Images(ABC):
             seed: which sequence of batches.
             augmentation: random changes of every image of a training batch.
             stride: distance between the numbers of batches that this process asks for; files are read ahead.
+            part: which of the images of a training batch are given, where several processes divide each batch.
 
         Raises:
             UserError: if there are no images, or a number is not positive.

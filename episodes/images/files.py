@@ -133,6 +133,7 @@ class ImageFiles(Images):
         seed: int,
         augmentation: "Augmentation | None" = None,
         stride: int = 1,
+        part: slice = slice(None),
     ) -> "StreamedBatches":
         """Batches read ahead by other processes.
 
@@ -141,7 +142,7 @@ class ImageFiles(Images):
         """
         from episodes.batches.streamed import StreamedBatches  # which imports this module
 
-        return StreamedBatches(self, batch_size, seed, augmentation, stride)
+        return StreamedBatches(self, batch_size, seed, augmentation, stride, part)
 
     @classmethod
     def of_classes(

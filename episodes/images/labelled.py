@@ -90,6 +90,7 @@ class LabelledImages(Images):
         seed: int,
         augmentation: "Augmentation | None" = None,
         stride: int = 1,
+        part: slice = slice(None),
     ) -> "BatchSource":
         """Batches gathered from memory; nothing is read ahead, so ``stride`` has no say.
 
@@ -98,7 +99,7 @@ class LabelledImages(Images):
         """
         from episodes.batches.source import BatchSource  # batches are made of images, and so import this module
 
-        return BatchSource(self, batch_size, seed, augmentation)
+        return BatchSource(self, batch_size, seed, augmentation, part)
 
     def gather_bytes(
         self,

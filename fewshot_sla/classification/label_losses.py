@@ -7,6 +7,7 @@ n_(y,j) = n_y, because every image has every view.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -92,8 +93,18 @@ class LabelLoss(ABC):
         targets: Targets,  # [R], 0..W-1
         counts: Tensor | None = None,  # [W] float or integer: training images of each label, all positive
         done: float = 0.0,  # share of the training that is behind us, 0 up to 1
+        over_pass: Callable[[Tensor], Tensor] | None = None,  # scalar -> scalar
     ) -> Tensor:  # scalar, float32 or float64
         """The loss of R rows.
+
+        Args:
+            logits: of each row.
+            targets: what each row is.
+            counts: for label losses and weights that ask for them.
+            done: for weights that are deferred.
+            over_pass: where the rows are part of a pass, gives the mean over the pass of a mean over these rows.
+                Weighted losses are then divided by the mean weight in the whole pass, so that the mean of the parts'
+                losses is the loss of the pass.
 
         Raises:
             UserError: if there are no counts though the loss or the re-weighting needs them.
@@ -101,7 +112,7 @@ class LabelLoss(ABC):
         scaled = self.scaled(logits)
         weights = self.reweighting.weights(counts, done)
         weights = None if weights is None else weights.to(scaled)
-        if not targets.is_mixed:
+        if not targets.is_mixed and (weights is None or over_pass is None):
             adjusted = self.adjust(scaled, targets.labels, counts)
             return functional.cross_entropy(adjusted, targets.labels, weight=weights)
 
@@ -112,7 +123,8 @@ class LabelLoss(ABC):
         def row_weights(labels: Tensor) -> Tensor:  # [R]
             return scaled.new_ones(len(labels)) if weights is None else weights[labels]
 
-        return targets.mean_of(row_losses).sum() / targets.mean_of(row_weights).sum()
+        mean_weight = targets.mean_of(row_weights).mean()
+        return targets.mean_of(row_losses).mean() / (mean_weight if over_pass is None else over_pass(mean_weight))
 
     @abstractmethod
     def adjust(

@@ -6,7 +6,7 @@ A classifier maps the views [B, M, C, H, W] of a batch to the logits [B, M, W] o
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 from torch import Tensor
@@ -30,6 +30,7 @@ class Standing(NamedTuple):
 
     class_counts: Tensor | None = None  # [N] float or integer: training images of each class, all positive
     done: float = 0.0  # share of the training that is behind us, 0 up to 1
+    over_pass: Callable[[Tensor], Tensor] | None = None  # means over the batch -> over the pass that it is a part of
 
 
 class ClassificationObjective(ABC):
@@ -143,7 +144,8 @@ class ClassificationObjective(ABC):
         counts = standing.class_counts
         if counts is not None:
             counts = labelling.per_label(counts, self.transformations.m)
-        return self.label_loss(*self.labelled(logits, targets, labelling), counts, standing.done)
+        rows = self.labelled(logits, targets, labelling)
+        return self.label_loss(*rows, counts, standing.done, standing.over_pass)
 
     def over_views(
         self,

@@ -32,7 +32,8 @@ class Classification:
         batch_size: images of a step, each of which becomes M views.
         images_per_forward: images that go through the network together, with all their views; the gradients of the
             passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm, and the
-            sum of weights that a re-weighted loss is divided by. 0: all images of this process at once.
+            sum of weights that a re-weighted loss is divided by. 0: all images of this process at once; with
+            ``sync_batchnorm`` all images of the step.
         keep: "best": the weights that do best on the val split, by the primary inference; "last": the last ones, as in
             the papers; the val split is then not opened.
         seed: fixes initial weights, batches and everything random in training.

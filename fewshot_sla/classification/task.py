@@ -1,10 +1,12 @@
 """Classification as the training loop sees it: from the number of a batch to a loss, and what is checked before."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from episodes.batches.batch import ImageBatch
 from episodes.batches.source import Batches
@@ -21,11 +23,15 @@ from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.sharing import StepSize
 from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
 
 
 class ClassificationTask(TrainingTask):
     """Classification. A step is one batch, shared out over passes and processes.
+
+    Where several processes divide a pass, the augmentation of images in memory is that of one process; of images that
+    are read from files, and what the network draws at random (dropout), it is so in distribution only.
 
     The test split is never opened, nor is val if the last weights are kept.
 
@@ -80,25 +86,22 @@ class ClassificationTask(TrainingTask):
             empty = [name for name, count in zip(self.train.class_names, self.counts, strict=True) if not count]
             raise UserError(f"{error} ({self.train.name}: {empty[0]!r})" if empty else str(error)) from error
 
-    def check_sharing(self, processes: int) -> None:
-        """Raise UserError unless the images of a step can be shared out evenly over passes and processes."""
-        recipe = self.recipe
-        if recipe.batch_size % (max(1, recipe.images_per_forward) * processes):
-            raise UserError(
-                f"batch_size ({recipe.batch_size}) must be a multiple of images_per_forward times the number of "
-                f"processes ({max(1, recipe.images_per_forward)} x {processes})"
-            )
+    @property
+    def step_size(self) -> StepSize:
+        """The images of a batch."""
+        names = ("images", "batch_size", "images_per_forward")
+        return StepSize(self.recipe.batch_size, self.recipe.images_per_forward, *names)
 
     def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
         """Batches from images on the device."""
-        recipe, device = self.recipe, fabric.device
-        self.fabric = fabric
+        super().on_device(fabric, hardware)
+        recipe, device, sharing = self.recipe, fabric.device, self.sharing
         self.counts = self.counts.to(device)
         self.normalization.to(device)
-        per_pass = recipe.images_per_forward or recipe.batch_size // fabric.world_size
-        self.passes = recipe.batch_size // (per_pass * fabric.world_size)
         self.train = self.train.on(device, hardware.placement)
-        self.batches = self.train.batches(per_pass, recipe.seed, recipe.augmentation, stride=fabric.world_size)
+        self.batches = self.train.batches(
+            sharing.items, recipe.seed, recipe.augmentation, stride=sharing.teams, part=sharing.part
+        )
         self._opened = [self.batches]
         if self.validation is not None:
             self.validation = self.validation.on(device, hardware.placement)
@@ -112,9 +115,18 @@ class ClassificationTask(TrainingTask):
             batches.close()
 
     def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
-        """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
-        batch = self.batches.batch(clock.step * self.passes * self.fabric.world_size + number)
-        return self._loss(model, batch, Standing(self.counts, clock.done))
+        """Loss and accuracy, on the labels that are trained on, of a part of pass ``number`` of a step."""
+        with nullcontext() if self.batches.draws_alike else self.own_draws():
+            batch = self.batches.batch(clock.step * self.sharing.passes + number)
+        with self.own_draws():
+            return self._loss(model, batch, Standing(self.counts, clock.done, self._over_pass))
+
+    @property
+    def _over_pass(self) -> Callable[[Tensor], Tensor] | None:
+        """The mean over a pass, from the means over the parts that the team has of it; None if passes stay whole."""
+        if self.team.size == 1:
+            return None
+        return lambda mean: self.team.sum(mean * self.sharing.weight) / self.team.size
 
     def _loss(self, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
         objective = self.recipe.objective

@@ -16,6 +16,7 @@ from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
+from fewshot_sla.training.sharing import StepSize
 from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
 
 
@@ -23,7 +24,9 @@ class MetaTask(TrainingTask):
     """Meta-training. A step is T episodes, shared out over passes and processes; the test split is never opened.
 
     Pass g of step s (counted over all processes) trains on episodes s*T + g*P ... s*T + g*P + P - 1, where T is
-    ``episodes_per_step`` and P is ``episodes_per_forward``.
+    ``episodes_per_step`` and P is ``episodes_per_forward``. Where several processes divide a pass, each draws and
+    augments all of its episodes and keeps its part, so episodes and augmentation are those of one process; what the
+    learner draws at random (dropout, DropBlock) is so in distribution only.
 
     Args:
         recipe: what to train and how; its learner is trained in place.
@@ -69,24 +72,21 @@ class MetaTask(TrainingTask):
         _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
         check_optimizer(recipe, self.model)
 
-    def check_sharing(self, processes: int) -> None:
-        """Raise UserError unless the episodes of a step can be shared out evenly over passes and processes."""
-        recipe = self.recipe
-        if recipe.episodes_per_step % (recipe.episodes_per_forward * processes):
-            raise UserError(
-                f"episodes_per_step ({recipe.episodes_per_step}) must be a multiple of episodes_per_forward times the "
-                f"number of processes ({recipe.episodes_per_forward} x {processes})"
-            )
+    @property
+    def step_size(self) -> StepSize:
+        """T episodes, P at once."""
+        names = ("episodes", "episodes_per_step", "episodes_per_forward")
+        return StepSize(self.recipe.episodes_per_step, self.recipe.episodes_per_forward, *names)
 
     def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
         """Episodes from images on the device."""
-        self.fabric = fabric
+        super().on_device(fabric, hardware)
         self.train, self.validation = (
             images.on(fabric.device, hardware.placement) for images in (self.train, self.validation)
         )
         self.normalization.to(fabric.device)
         self._make_sources()
-        self.passes = self.recipe.episodes_per_step // (self.recipe.episodes_per_forward * fabric.world_size)
+        self.own_episodes = self.episodes.of_part(self.sharing.part)
 
     def calibrate(self) -> None:
         """Set the scale of the logits by the first training episodes, unless the recipe has it start as given."""
@@ -97,11 +97,12 @@ class MetaTask(TrainingTask):
             self.model.calibrate(episodes)
 
     def outcome(self, model: nn.Module, clock: Clock, number: int) -> Outcome:
-        """Loss and accuracy, on the labels that are trained on, of pass ``number`` (over all processes) of a step."""
-        recipe, objective = self.recipe, self.recipe.objective
-        first = clock.step * recipe.episodes_per_step + number * recipe.episodes_per_forward
-        episodes = objective.episodes(self.episodes, range(first, first + recipe.episodes_per_forward))
-        logits, targets = model(episodes), episodes.query_targets
+        """Loss and accuracy, on the labels that are trained on, of a part of pass ``number`` of a step."""
+        objective, at_once = self.recipe.objective, self.sharing.items
+        first = clock.step * self.recipe.episodes_per_step + number * at_once
+        episodes = objective.episodes(self.own_episodes, range(first, first + at_once))
+        with self.own_draws():
+            logits, targets = model(episodes), episodes.query_targets
         return Outcome(objective.loss(logits, targets), objective.accuracy(logits, targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:

@@ -51,7 +51,7 @@ class Loop:
         self._fabric, self._task, self._state = fabric, task, state
         self._recipe: Recipe = task.recipe
         self._folder, self._configuration = folder, configuration
-        self._buffers = StepBuffers(state.plain_model, task.passes, fabric)
+        self._buffers = StepBuffers(state.plain_model, task.sharing.own_passes, fabric)
         self._writes = fabric.is_global_zero
         self._unseen: list[Tensor] = []  # [loss, accuracy] of the last steps, still on the device
 
@@ -84,6 +84,7 @@ class Loop:
                     state.seconds = time.monotonic() - began
                     self._save()
                 if stopping and state.step < settings.steps:
+                    self._fabric.barrier()  # launchers end all processes soon after one ends; the first may be writing
                     raise Interrupted(f"stopped after step {state.step} of {settings.steps}", stop.by)
 
     def _is_snapshot_due(self) -> bool:
@@ -92,23 +93,24 @@ class Loop:
 
     def _step(self) -> Tensor:  # [2]: loss, accuracy
         """One step of the optimiser on the mean loss of all passes."""
-        fabric, task, state, clock = self._fabric, self._task, self._state, self._clock
+        fabric, state, clock, sharing = self._fabric, self._state, self._clock, self._task.sharing
         state.model.train()
         set_training_progress(state.plain_model, clock.done)
         self._recipe.schedule.apply(state.optimizer, clock)
         state.optimizer.zero_grad(set_to_none=True)
         outcomes = []
         with self._buffers.step():
-            for number in range(task.passes):
-                place = number * fabric.world_size + fabric.global_rank  # of this pass among those of all processes
+            for own in range(sharing.own_passes):
+                number = sharing.number(own)  # of this pass among those of all processes
                 with (
                     self._buffers.one_pass(),
-                    seeded(self._recipe.seed, state.step, place, device=fabric.device),
-                    fabric.no_backward_sync(state.model, enabled=number < task.passes - 1),
+                    seeded(self._recipe.seed, state.step, number, device=fabric.device),
+                    fabric.no_backward_sync(state.model, enabled=own < sharing.own_passes - 1),
                 ):
-                    outcome = self._outcome(clock, place)
-                    fabric.backward(outcome.loss / task.passes)
-                outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]))
+                    outcome = self._outcome(clock, number)
+                    # Gradients are averaged over the processes, so a small part of a pass counts less.
+                    fabric.backward(outcome.loss * sharing.weight / sharing.own_passes)
+                outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]) * sharing.weight)
         state.optimizer.step()
         return torch.stack(outcomes).mean(dim=0)
 
@@ -116,9 +118,9 @@ class Loop:
     def _clock(self) -> Clock:
         return Clock(self._state.step, self._recipe.loop.steps)
 
-    def _outcome(self, clock: Clock, place: int) -> Outcome:
+    def _outcome(self, clock: Clock, number: int) -> Outcome:
         try:
-            return self._task.outcome(self._state.model, clock, place)
+            return self._task.outcome(self._state.model, clock, number)
         except SolverError as error:
             raise UserError(f"step {clock.step}: {error}; {self._last_good()}") from error
 

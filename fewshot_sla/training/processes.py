@@ -60,6 +60,28 @@ def launch(fabric: Fabric, wait: float) -> None:
         ) from error
 
 
+def check_together(fabric: Fabric, step: int) -> None:
+    """Refuse processes that do not stand at the same step of a run; all of them call this together.
+
+    On machines that do not see the same run folder, those without it would start anew what the others resume.
+
+    Args:
+        fabric: the processes.
+        step: at which this process stands.
+
+    Raises:
+        UserError: if another process stands at another step.
+    """
+    if fabric.world_size == 1:
+        return
+    steps = torch.as_tensor(fabric.all_gather(torch.tensor(step, device=fabric.device))).flatten().tolist()
+    if len(set(steps)) > 1:
+        raise UserError(
+            f"the processes stand at different steps of the run (from {min(steps)} to {max(steps)}); --run_folder must "
+            "be a folder that every machine sees, such as one on a shared disk"
+        )
+
+
 class StepBuffers:
     """Running statistics that move once a step, by the mean over the passes of all processes.
 
@@ -69,11 +91,12 @@ class StepBuffers:
         r + mean over all passes p of (r_p - r)
 
     where r_p is what pass p alone made of them. So k processes give what one process gives, and neither the order of
-    the passes nor how they are shared out has a say. With one pass in all, nothing is done.
+    the passes nor how they are shared out has a say. Where several processes divide a pass, each brings its r_p: with
+    synchronised BatchNorm these are equal. With one pass on one process, nothing is done.
 
     Args:
         model: whose buffers are meant.
-        passes: forward passes of a step, on this process.
+        passes: forward passes of a step that this process takes part in.
         fabric: the processes.
     """
 

@@ -24,3 +24,17 @@ def seeded(seed: int, *keys: int, device: torch.device | None = None) -> Iterato
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, *keys))
         yield
+
+
+@contextmanager
+def apart(place: int, *, device: torch.device | None = None) -> Iterator[None]:
+    """Inside, torch's generators give each of several processes numbers of its own, though they stood alike before.
+
+    For dropout in processes that divide a pass: alike, they would drop the same entries in every part.
+
+    Args:
+        place: number of this process.
+        device: a CUDA device whose generator is meant too.
+    """
+    with seeded(int(torch.randint(2**62, ())), place, device=device):
+        yield

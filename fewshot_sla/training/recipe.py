@@ -75,12 +75,14 @@ class Recipe(Protocol):
 
 @dataclass
 class Hardware:
-    """What to run on; does not sway the result beyond rounding.
+    """What to run on; does not sway the result beyond rounding, but for dropout where a pass is divided.
 
     Args:
         accelerator: "auto", "cpu", "cuda" or "mps".
         devices: number of devices, and so of processes, on this machine.
         num_nodes: number of machines.
+        sync_batchnorm: where there are not enough passes for each process to take whole ones, let several divide each
+            pass, with the statistics of BatchNorm those of the whole pass: the result is that of one process.
         strategy: how processes work together: "auto", "ddp", ...
         precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
         channels_last: keep weights in the memory order that convolutions are fastest in.
@@ -93,6 +95,7 @@ class Hardware:
     accelerator: str = "auto"
     devices: int = 1
     num_nodes: int = 1
+    sync_batchnorm: bool = False
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True

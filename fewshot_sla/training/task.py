@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from lightning_fabric import Fabric
@@ -13,14 +14,17 @@ from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.backbones.scheduled import strengths
 from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.randomness import apart
 from fewshot_sla.training.recipe import Hardware, Recipe
+from fewshot_sla.training.sharing import Sharing, StepSize, share_out
+from fewshot_sla.training.team import Team, form_team
 
 
 class Outcome(NamedTuple):
     """What one forward pass of a training step came to."""
 
-    loss: Tensor  # scalar, mean over what this pass holds
-    accuracy: Tensor  # scalar, share of right answers, 0..1
+    loss: Tensor  # scalar, mean over this process's part of the pass
+    accuracy: Tensor  # scalar, share of right answers in that part, 0..1
 
 
 class TrainingTask(ABC):
@@ -35,7 +39,9 @@ class TrainingTask(ABC):
         train: the training images.
         validation: the images that choose the best checkpoint; None if the last weights are kept.
         normalization: mean and deviation of the training images; saved with the model.
-        passes: forward and backward passes of a step on this process, whose losses are averaged.
+        fabric: the processes, once the task is on its device.
+        sharing: which passes of a step, and which part of them, this process computes; likewise.
+        team: the processes that it divides a pass with; likewise.
         score: which of the validation figures chooses the best checkpoint; "" to keep the last weights.
     """
 
@@ -44,7 +50,9 @@ class TrainingTask(ABC):
     train: Images
     validation: Images | None
     normalization: Normalization
-    passes: int
+    fabric: Fabric
+    sharing: Sharing
+    team: Team
     score: str
 
     @abstractmethod
@@ -55,13 +63,20 @@ class TrainingTask(ABC):
             UserError: if something does not fit.
         """
 
+    @property
     @abstractmethod
-    def check_sharing(self, processes: int) -> None:
-        """Raise UserError unless a step can be shared out evenly over passes and processes."""
+    def step_size(self) -> StepSize:
+        """What a step is made of."""
 
-    @abstractmethod
+    def check_sharing(self, processes: int, hardware: Hardware) -> None:
+        """Raise UserError unless a step can be shared out evenly over passes and processes."""
+        share_out(self.step_size, processes, divide=hardware.sync_batchnorm)
+
     def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
-        """Put the images where batches are made, and count the passes of a step."""
+        """Share out the steps; what overrides this puts the images where batches are made. All processes call it."""
+        self.fabric = fabric
+        self.sharing = share_out(self.step_size, fabric.world_size, fabric.global_rank, divide=hardware.sync_batchnorm)
+        self.team = form_team(self.sharing, hardware.wait_s)
 
     def calibrate(self) -> None:  # noqa: B027 - a hook: most trainings start as their weights were drawn
         """Adapt the model's start to the first training data; called once, before step 0 of a new run."""
@@ -73,7 +88,11 @@ class TrainingTask(ABC):
         clock: Clock,
         number: int,
     ) -> Outcome:
-        """Loss and accuracy of pass ``number`` of a step, counted over all processes."""
+        """Loss and accuracy of this process's part of pass ``number`` of a step, counted over all processes.
+
+        What is drawn at random for the whole pass is drawn alike by the team, for it comes first and from generators
+        that stand alike; for what each member draws for its own part there is :meth:`own_draws`.
+        """
 
     @abstractmethod
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -82,6 +101,10 @@ class TrainingTask(ABC):
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What a checkpoint says about the model beside program, images and versions: plain values."""
+
+    def own_draws(self) -> AbstractContextManager[None]:
+        """Inside, torch's generators give this process other numbers than the rest of its team; see ``apart``."""
+        return nullcontext() if self.team.size == 1 else apart(self.sharing.place, device=self.fabric.device)
 
     def scheduled(self, clock: Clock) -> list[Any]:
         """Whatever depends on the clock; a run can be resumed to another length while this would have been the same."""

@@ -19,9 +19,10 @@ from fewshot_sla.runs.provenance import device_facts
 from fewshot_sla.training.clock import first_difference
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.loop import Loop
-from fewshot_sla.training.processes import launch
+from fewshot_sla.training.processes import check_together, launch
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.state import TrainingState
+from fewshot_sla.training.synced_batchnorm import synchronise
 from fewshot_sla.training.task import TrainingTask
 
 
@@ -77,7 +78,7 @@ def train(
     Loggers(task.recipe.loggers).check()
     task.rehearse()
     fabric = hardware.fabric()
-    task.check_sharing(fabric.world_size)
+    task.check_sharing(fabric.world_size, hardware)
     # Other processes are started by launch() and come through here again: only the first one makes the folder.
     with ExitStack() as stack:
         stack.callback(task.close)
@@ -107,12 +108,14 @@ def _train(
     if not resuming:
         task.model.to(fabric.device)
         task.calibrate()
+    synchronise(task.model, task.team)
     state = _initial_state(kind, task, fabric)
     if resuming:
         _check_same_run(task, folder, state.identity)
         state.restore(folder)
         if fabric.is_global_zero:
             write_text(folder.config, config)  # it may be longer now, or on other hardware
+    check_together(fabric, state.step)
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as on_progress:
         Loop(fabric, task, state, folder, yaml.safe_load(config)).run(on_progress)

@@ -46,6 +46,23 @@ def test_from_a_source_to_batches(streamed: bool, tmp_path: Path) -> None:
             assert batches.stride == 2
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_parts_of_a_batch_are_the_batch(streamed: bool, tmp_path: Path) -> None:
+    source: DataSource = TinyImages(channels=3, height=20, width=20)
+    if streamed:
+        source = StreamedFolders(str(write_photographs(tmp_path / "zoo")), image_size=20, workers=0)
+    images = open_split(source, "train").on(CPU)
+    whole, parts = images.batches(7, 3), [images.batches(7, 3, part=part) for part in (slice(0, 3), slice(3, 7))]
+    for number in (0, 1):
+        batch, found = whole.batch(number), [part.batch(number) for part in parts]
+        assert [len(one.pixels) for one in found] == [3, 4]
+        assert torch.equal(torch.cat([one.pixels for one in found]), batch.pixels)
+        assert torch.equal(torch.cat([one.labels for one in found]), batch.labels)
+    assert whole.draws_alike is not streamed
+    for batches in (whole, *parts):
+        batches.close()
+
+
 def test_results_go_by_the_name_of_the_source() -> None:
     class Misnamed(TinyImages):
         name = "pets"

@@ -93,9 +93,9 @@ def test_passes_and_processes_share_the_batch_of_a_step_and_know_how_far_trainin
         for rank in (0, 1):
             task = ClassificationTask(recipe)
             task.on_device(process(rank, 2), Hardware(accelerator="cpu"))
-            assert task.passes == 2
+            assert task.sharing.own_passes == 2
             assert task.score == ""
-            for number in range(task.passes):
+            for number in range(2):
                 task.outcome(task.model, Clock(step, 5), number * 2 + rank)
         batch = whole.batch(step)
         shares = [labels for labels, _ in objective.seen]

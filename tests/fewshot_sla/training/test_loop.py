@@ -25,6 +25,7 @@ from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.recipe import LoopSettings
 from fewshot_sla.training.schedules import Constant, Cosine, PiecewiseConstant, Schedule
+from fewshot_sla.training.sharing import Sharing
 from fewshot_sla.training.signals import Interrupted
 from fewshot_sla.training.state import TrainingState
 from fewshot_sla.training.task import Outcome
@@ -39,7 +40,7 @@ class Regression:
     score = "score"
 
     def __init__(self, passes: int = 2, at_step: dict | None = None, scores: list[float] | None = None) -> None:
-        self.passes = passes
+        self.sharing = Sharing(items=4, passes=passes)
         self.at_step = at_step or {}
         self.scores = scores
         self.recipe: Any = None
@@ -166,6 +167,18 @@ def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path:
     assert_same_tensors(
         weights_of(tmp_path / "whole", "best.safetensors"), weights_of(tmp_path / "parts", "best.safetensors")
     )
+
+
+def test_processes_that_stop_wait_for_the_one_that_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+
+    def barrier(fabric: Fabric) -> None:
+        saved.append(checkpoint.load_state(tmp_path / "last.safetensors")["step"])
+
+    monkeypatch.setattr(Fabric, "barrier", barrier)
+    with pytest.raises(Interrupted):
+        run(tmp_path, Regression(at_step=_once({4: lambda model: os.kill(os.getpid(), signal.SIGTERM)})))
+    assert saved == [5]
 
 
 def _once(actions: dict) -> dict:

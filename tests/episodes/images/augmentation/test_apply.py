@@ -6,7 +6,7 @@ from torch import Tensor
 
 from episodes import EpisodeSource, EpisodeSpec, LabelledImages, Normalization, Rotation, Targets, UserError
 from episodes.batches.source import BatchSource
-from episodes.images.augmentation import Augmentation, Compose, ImageAugmentation, Mixup, NoAugmentation
+from episodes.images.augmentation import Augmentation, Compose, CropFlipJitter, ImageAugmentation, Mixup, NoAugmentation
 
 NO_CHANGE = Normalization(torch.zeros(1), torch.ones(1))
 
@@ -53,6 +53,40 @@ def test_in_episodes_queries_are_mixed_with_queries_of_their_episode_and_the_sup
             assert found.query_targets.others[t, r] == expected.query_labels[t, partner]
             partners.add(partner)
         assert len(partners) == 12
+
+
+AUGMENTATION = Compose([CropFlipJitter(padding=1), Mixup(per_image=True)])
+
+
+def test_parts_of_episodes_are_augmented_and_mixed_as_all_of_them_are() -> None:
+    whole, parts = episodes(AUGMENTATION), (slice(0, 1), slice(1, 3))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = whole.views(range(4, 7), Rotation())
+        found = []
+        for part in parts:
+            torch.manual_seed(0)  # generators of several processes stand alike
+            found.append(whole.of_part(part).views(range(4, 7), Rotation()))
+    for one, part in zip(found, parts, strict=True):
+        assert torch.equal(one.support, expected.support[part])
+        assert torch.equal(one.support_labels, expected.support_labels[part])
+        assert torch.equal(one.query, expected.query[part])
+        for mine, all_of_them in zip(one.query_targets, expected.query_targets, strict=True):
+            assert torch.equal(mine, all_of_them[part])
+    assert torch.equal(
+        episodes(None).of_part(parts[1]).batch(range(4, 7)).query, episodes(None).batch(range(5, 7)).query
+    )
+
+
+def test_a_part_of_a_batch_is_augmented_and_mixed_as_all_of_it() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = BatchSource(painted(), 9, 0, AUGMENTATION).batch(2)
+        torch.manual_seed(0)
+        found = BatchSource(painted(), 9, 0, AUGMENTATION, slice(4, 9)).batch(2)
+    assert torch.equal(found.pixels, expected.pixels[4:])
+    for mine, all_of_them in zip(found.targets, expected.targets, strict=True):
+        assert torch.equal(mine, all_of_them[4:])
 
 
 def test_what_changes_images_one_by_one_is_given_support_and_query_at_once() -> None:
