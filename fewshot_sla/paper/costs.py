@@ -178,5 +178,5 @@ def _timing(path: Path) -> _Timing:
 def _device(facts: Mapping[str, Any]) -> str:
     """What it is, and how many threads or processes."""
     many = f" x {facts['processes']}" if facts.get("processes", 1) > 1 else ""
-    threads = f", {facts['threads']} threads" if facts["type"] == "cpu" else ""
+    threads = f", threads: {facts['threads']}" if facts["type"] == "cpu" else ""
     return f"{facts['name']}{threads}{many}"

@@ -29,7 +29,7 @@ class FoundRun:
         share: of the schedule of the recipe that it was trained for.
         made: steps made, of how many; None where that cannot be told.
         trained_on: fingerprint of its training images.
-        step: of the weights that it keeps.
+        step: of the weights that it keeps; 0 if it has not come that far.
         results: of the standard tests of these weights on the split; empty before it was tested.
         ten_crops: the same with ten crops.
     """
@@ -130,20 +130,18 @@ class FoundRuns:
         check_recipe(folder, configured, word, recipe)
         if configured["seed"] != seed:
             raise UserError(f"{folder.path}: its run was trained with seed {configured['seed']}, not {seed}")
-        if not folder.best.exists():
-            return None  # it stopped before its first validation
-        state, progress = load_state(folder.best), progress_of(folder)
+        state, progress = load_state(folder.checkpoint), progress_of(folder)
         run = FoundRun(
             folder=folder,
             seed=seed,
             share=share_of(configured, recipe),
             made=progress and (progress.made, progress.steps),
             trained_on=str(state.get("fingerprint", "")),
-            step=int(state["best"]["step"]),
+            step=int(state.get("best", {}).get("step", 0)),
             results=(),
             ten_crops=(),
         )
-        return self._with_results(run, word)
+        return self._with_results(run, word) if folder.best.exists() else run  # else it stopped before a validation
 
     def _with_results(self, run: FoundRun, word: str) -> FoundRun:
         """The run with the figures of its tests; without, and with a problem, if they cannot be read."""

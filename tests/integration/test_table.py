@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from fewshot_sla.paper.published import published_table
+from fewshot_sla.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.fewshot_sla.paper.printed import printed_cells
 from tests.integration.table_runs import Printed, run_table, table_file
 
@@ -186,6 +187,23 @@ def test_results_that_cannot_be_read(change, message: str, copied: Path, tables:
     assert said.code == 2
     assert re.fullmatch(rf"error: .*pictures_sla/seed0/results.json: .*{message}.*\n", said.err)
     assert rows_of(said)["SLA+AG"]["seeds"] == "1"
+
+
+def test_runs_that_are_not_finished_or_not_tested(copied: Path, tables: Path) -> None:
+    """One that stopped at its seventh step before any validation, one that nobody tested."""
+    folder = copied / "share_0.5/pictures_sla"
+    tensors, state = load_checkpoint(folder / "seed0/last.safetensors")
+    unfinished = {name: value for name, value in state.items() if name != "best"} | {"step": 7}
+    save_checkpoint(folder / "seed0/last.safetensors", tensors, unfinished)
+    for gone in ("seed0/best.safetensors", "seed0/results.json", "seed1/results.json"):
+        (folder / gone).unlink()
+    said = own_table(copied, tables, "--format", "csv")
+    assert said.code == 0
+    row = rows_of(said)["SLA+AG"]
+    assert (row["measured"], row["measured gain, %"]) == ("", "")
+    assert "seed0: not finished, 7 of 10 steps; it does not count" in row["remarks"]
+    assert "seed1: trained, not tested" in row["remarks"]
+    assert "pictures.yaml+sla --seeds 0 1 " in own_table(copied, tables, "--missing").out
 
 
 def test_an_ensemble_of_other_weights_or_of_another_program(copied: Path, tables: Path) -> None:
