@@ -71,7 +71,7 @@ def draw_gains(path: Path, found: Sequence[Gains], title: str) -> None:
         axes = figure.subplots()
         sizes = unique_sizes(found)
         steps = np.diff(np.log(sizes))
-        beside = _APART * float(steps.min()) if len(steps) else 0.02
+        beside = min(_APART * float(steps.min()), 0.03) if len(steps) else 0.02
         for number, line in enumerate(found):
             color = COLORS[number % len(COLORS)]
             aside = np.exp(beside * (number - (len(found) - 1) / 2))
