@@ -83,9 +83,9 @@ def give_back(cell: Cell, session: str, outcome: Outcome = "", message: str = ""
     _remember(cell, session, replace(now, ended=now.ended + 1, outcome=outcome, message=message))
 
 
-def give_up(cell: Cell, session: str, message: str) -> None:
-    """Write down, with the claim but without having begun, that a cell is not tried again."""
-    _remember(cell, session, replace(history(cell, session), outcome="failed", message=message))
+def settle(cell: Cell, session: str, outcome: Outcome, message: str = "") -> None:
+    """Write down, with the claim but without having begun, that there is nothing to do, or nothing to be done."""
+    _remember(cell, session, replace(history(cell, session), outcome=outcome, message=message))
 
 
 def _remember(cell: Cell, session: str, entry: History) -> None:

@@ -18,7 +18,7 @@ from fewshot_sla.cli.door import MENDABLE, OK, in_one_line, run_door
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.records import write_json
 from fewshot_sla.studies.cells import is_done, train_and_test
-from fewshot_sla.studies.claims import MOST_DEATHS, claim, give_back, give_up, history, take
+from fewshot_sla.studies.claims import MOST_DEATHS, claim, give_back, history, settle, take
 from fewshot_sla.studies.kinds import KINDS
 from fewshot_sla.studies.plan import Cell
 from fewshot_sla.training.signals import Interrupted
@@ -91,27 +91,39 @@ def _attempt(assignment: Assignment, cell: Cell, on_begin: Callable[[Cell], None
         if not mine or before.outcome:
             return False
         if before.deaths >= MOST_DEATHS:
-            give_up(cell, session, f"it ended its worker {before.deaths} times; see {assignment.logs}")
-            return True
-        take(cell, session)
-        on_begin(cell)
-        try:
-            with cpu_threads(assignment.threads):
-                _do(assignment, cell)
-        except MENDABLE as error:
-            give_back(cell, session, "failed", in_one_line(error))
-        except (Interrupted, KeyboardInterrupt, SystemExit):  # the last is submitit's way to end a job
-            give_back(cell, session)
-            raise
-        else:
-            give_back(cell, session, "done")
+            message = f"it ended its worker {before.deaths} times; see {assignment.logs}"
+            settle(cell, session, "failed", message)
+        elif not _was_done(assignment, cell):
+            _begin(assignment, cell, on_begin)
     return True
 
 
-def _do(assignment: Assignment, cell: Cell) -> None:
-    kind = KINDS[assignment.wing]
-    if not is_done(kind, cell, assignment.split):
-        train_and_test(kind, cell, assignment.split)
+def _was_done(assignment: Assignment, cell: Cell) -> bool:
+    """Whether another session did a cell meanwhile, or there is a run in its way; that is written down."""
+    try:
+        if not is_done(KINDS[assignment.wing], cell, assignment.split):
+            return False
+    except MENDABLE as error:
+        settle(cell, assignment.session, "failed", in_one_line(error))
+    else:
+        settle(cell, assignment.session, "done")
+    return True
+
+
+def _begin(assignment: Assignment, cell: Cell, on_begin: Callable[[Cell], None]) -> None:
+    session = assignment.session
+    take(cell, session)
+    on_begin(cell)
+    try:
+        with cpu_threads(assignment.threads):
+            train_and_test(KINDS[assignment.wing], cell, assignment.split)
+    except MENDABLE as error:
+        give_back(cell, session, "failed", in_one_line(error))
+    except (Interrupted, KeyboardInterrupt, SystemExit):  # the last is submitit's way to end a job
+        give_back(cell, session)
+        raise
+    else:
+        give_back(cell, session, "done")
 
 
 @contextmanager

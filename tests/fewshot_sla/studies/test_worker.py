@@ -39,11 +39,11 @@ def begin_with(monkeypatch: pytest.MonkeyPatch, act: Callable[[Cell], None]) -> 
     """Let ``act`` take the place of training and testing; the cells that it was called for."""
     done: list[str] = []
 
-    def instead(assignment: Assignment, cell: Cell) -> None:
+    def instead(kind: object, cell: Cell, split: str) -> None:
         done.append(str(cell))
         act(cell)
 
-    monkeypatch.setattr(worker, "_do", instead)
+    monkeypatch.setattr(worker, "train_and_test", instead)
     return done
 
 
