@@ -194,7 +194,8 @@ class _Seen:
         """Over images that are spread over the split, by the inference that asks most views."""
         objective = self._run.recipe.objective
         m = objective.transformations.m
-        chosen = objective.inferences[widest_inference(objective.inferences, objective.primary, m)]
+        widest = widest_inference(objective.inferences, objective.primary, m)
+        chosen = objective.inferences[widest]
         if views_asked(chosen, m) == 1:
             raise UserError(f"{type(objective).__name__} predicts from one view alone: there is nothing to aggregate")
         numbers = torch.linspace(0, len(self._images) - 1, self._most).round().long()
@@ -212,7 +213,7 @@ class _Seen:
             views=objective.transformations.names[: len(columns)],
             accuracies=tuple(float(column.mean()) for column in columns),
             half_widths=tuple(interval_half_width(column) for column in columns),
-            of=f"{self._most:,} images, spread over {self._images.name}.",
+            of=f"{self._most:,} images, spread over {self._images.name}, {inference_title(widest)} inference.",
         )
 
     def features(self) -> FeatureMap:

@@ -191,7 +191,7 @@ class _Seen:
             views=objective.transformations.names[: accuracies.shape[1]],
             accuracies=tuple(map(float, accuracies.mean(axis=0))),
             half_widths=tuple(interval_half_width(column) for column in accuracies.T),
-            of=f"The first {self._count:,} episodes of the test.",
+            of=f"The first {self._count:,} episodes of the test, {inference_title(widest)} inference.",
         )
 
     def features(self) -> FeatureMap:

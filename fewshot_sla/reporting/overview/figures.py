@@ -36,7 +36,7 @@ def accuracy_table(
 ) -> Table:
     """A row a run and inference, a column a test; parts of the classes, where there are any, are columns too."""
     everything = [result for found in results.values() for result in found]
-    tests = test_names(everything)
+    tests = names_of_tests(everything)
     columns = unique(name for result in everything for name in _columns(tests[result.protocol], result))
     table = Table("Accuracy, %, with its 95 % interval", ["run, inference", *columns])
     for run, found in results.items():
@@ -47,8 +47,7 @@ def accuracy_table(
                 if result.inference == inference:
                     cells |= _columns(tests[result.protocol], result)
             table.add(_row_name(run, inference, len(results)), *(cells.get(column) for column in columns))
-    if any(result.ci95 == result.ci95 for result in everything):
-        table.notes.append("The weights that are kept were chosen by: " + "; ".join(_chosen_by(results)) + ".")
+    table.notes.append(f"Primary inference: {'; '.join(_primary(results))}.")
     return table
 
 
@@ -57,7 +56,7 @@ def interval_table(
 ) -> Table:
     """Intervals that results have besides the one over episodes or images, whatever they are called."""
     everything = [result for results, _ in runs.values() for result in results]
-    tests = test_names(everything)
+    tests = names_of_tests(everything)
     kinds = unique(kind for _, entries in runs.values() for entry in entries for kind in _intervals(entry))
     table = Table("Other 95 % intervals, half-widths in %", ["run, inference", "test", *kinds], left=2)
     for run, (results, entries) in runs.items():
@@ -69,7 +68,7 @@ def interval_table(
     return table
 
 
-def test_names(results: Sequence[Result]) -> dict[tuple[Any, ...], str]:
+def names_of_tests(results: Sequence[Result]) -> dict[tuple[Any, ...], str]:
     """By protocol: data set, split and setting, and what else it takes to tell two tests apart."""
     names: dict[tuple[Any, ...], str] = {}
     for result in results:
@@ -101,7 +100,7 @@ def _row_name(run: str, inference: str, runs: int) -> str:
     return f"{run}, {inference_title(inference)}" if runs > 1 else inference_title(inference)
 
 
-def _chosen_by(results: Mapping[str, Sequence[Result]]) -> list[str]:
+def _primary(results: Mapping[str, Sequence[Result]]) -> list[str]:
     chosen = {run: unique(inference_title(r.inference) for r in found if r.primary) for run, found in results.items()}
     return [f"{run} {', '.join(names)}" if len(chosen) > 1 else ", ".join(names) for run, names in chosen.items()]
 

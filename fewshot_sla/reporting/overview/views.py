@@ -9,7 +9,7 @@ from fewshot_sla.reporting.html import element, text, whole_percent
 from fewshot_sla.reporting.overview.layout import beside, missing
 from fewshot_sla.reporting.overview.parts import ByViews, FeatureMap, Missing
 from fewshot_sla.reporting.page.charts import Cloud, Line, legend, line_chart, marker_legend, scatter
-from fewshot_sla.reporting.tables import Table, percent
+from fewshot_sla.reporting.tables import Table, percent, unique
 
 
 def views_section(runs: Sequence[tuple[str, ByViews | Missing]]) -> str:
@@ -18,7 +18,8 @@ def views_section(runs: Sequence[tuple[str, ByViews | Missing]]) -> str:
     parts = [missing(run, found, len(runs)) for run, found in runs if isinstance(found, Missing)]
     if not known:
         return "\n".join(parts)
-    parts += [f"<p>{text(known[0][2].of)} The views are added in the order of the transformations.</p>"]
+    told = " ".join(unique(found.of for _, _, found in known))
+    parts.append(f"<p>{text(told)} The views are added in the order of the transformations.</p>")
     lines = [_line(number, run, found) for number, run, found in known]
     names = legend([(line.name, line.series, line.dash) for line in lines]) if len(runs) > 1 else ""
     figure = element("figure", [line_chart(lines, "views aggregated", "accuracy, %"), names])
@@ -30,13 +31,13 @@ def views_section(runs: Sequence[tuple[str, ByViews | Missing]]) -> str:
 def views_table(runs: dict[str, ByViews]) -> Table:
     """A row a number of views; the last row is the gain of all over one."""
     table = Table("Accuracy, %, by the first m views", ["m", "view added", *runs], left=2)
-    longest = max(runs.values(), key=lambda found: len(found.views))
-    for place, view in enumerate(longest.views):
+    for place in range(max(len(found.views) for found in runs.values())):
+        added = unique(found.views[place] for found in runs.values() if place < len(found.views))
         cells = [
             percent(found.accuracies[place], found.half_widths[place]) if place < len(found.views) else None
             for found in runs.values()
         ]
-        table.add(str(place + 1), view, *cells)
+        table.add(str(place + 1), " or ".join(added), *cells)
     table.add_section()
     gains = [percent(found.accuracies[-1] - found.accuracies[0], signed=True) for found in runs.values()]
     table.add("", "all views less one", *gains)
