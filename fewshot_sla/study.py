@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     runs = tested_cells(kind, plan, {failure.cell for failure in failures})
     if not runs:
         return USER_ERROR
-    rows, names, picture = study_rows(runs, baseline), shown_names(words), folder / "study.png"
+    rows, names, picture = study_rows(kind, runs, baseline), shown_names(words), folder / "study.png"
     save_study(folder / "study.json", rows, plan.seeds)
     draw_study(picture, rows, names)
     tables = [flat_table(rows, names)] if study.format in ("csv", "json") else study_tables(rows, names)

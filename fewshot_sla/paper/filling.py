@@ -1,8 +1,8 @@
 """Filling a table: what is missing is trained and tested, then the ensembles and ten crops of what was trained."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
@@ -13,12 +13,12 @@ from fewshot_sla.paper.missing import Missing, groups
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.solvers.errors import SolverError
 from fewshot_sla.studies.board import Failure
+from fewshot_sla.studies.cells import hardware_of
 from fewshot_sla.studies.kinds import KINDS
 from fewshot_sla.studies.launchers.base import Launch
 from fewshot_sla.studies.launchers.slurm_options import SlurmOptions
 from fewshot_sla.studies.plan import StudyPlan, trainings_of
 from fewshot_sla.studies.work import fill
-from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.trained import load_trained
 
 
@@ -78,12 +78,6 @@ def _tested(
 ) -> Iterator[str]:
     try:
         runs = [load_trained(CLASSIFICATION, folder) for folder in folders]
-        evaluate_runs(runs, test, _hardware_of(runs[0].configuration), ten_crop=ten_crop, ensemble_file=output)
+        evaluate_runs(runs, test, hardware_of(runs[0].configuration), ten_crop=ten_crop, ensemble_file=output)
     except (UserError, SolverError) as error:
         yield str(error)
-
-
-def _hardware_of(configured: Mapping[str, Any]) -> Hardware:
-    """What a run was trained on, as one process."""
-    names = ("accelerator", "precision", "channels_last", "placement")
-    return Hardware(**{name: configured[name] for name in names})

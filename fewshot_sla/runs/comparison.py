@@ -24,6 +24,11 @@ class Outcomes:
     classes: NDArray[np.str_]
     questions: int
 
+    @property
+    def accuracies(self) -> NDArray[np.float64]:
+        """[E], share of right answers in each."""
+        return self.correct.mean(axis=1) / self.questions
+
     def of_the_same(self, other: "Outcomes") -> bool:
         """Whether two tests were of the same episodes or images, as far as their classes tell."""
         return self.classes.shape == other.classes.shape and bool((self.classes == other.classes).all())

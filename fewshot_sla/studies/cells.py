@@ -1,6 +1,6 @@
 """One cell of a study: is it done, and doing it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -65,15 +65,19 @@ def train_and_test(kind: Kind[Any, Any], cell: Cell, split: str) -> None:
     except OtherRunError as error:
         raise _of_a_study(error) from error
     if not kind.results(cell.folder, split):
-        kind.test(cell.folder, split, _hardware(cell.folder))
+        configuration = yaml.safe_load(cell.folder.config.read_text(encoding="utf-8"))
+        kind.test(cell.folder, split, hardware_of(configuration))
 
 
 def _of_a_study(error: OtherRunError) -> UserError:
     return UserError(f"{error} (of a study: another --folder)")
 
 
-def _hardware(folder: RunFolder) -> Hardware:
-    """What a run was trained on, as one process."""
-    configured = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+def hardware_of(configuration: Mapping[str, Any]) -> Hardware:
+    """What a run was trained on, as one process.
+
+    Args:
+        configuration: its ``config.yaml``.
+    """
     names = ("accelerator", "precision", "channels_last", "placement")
-    return Hardware(**{name: configured[name] for name in names})
+    return Hardware(**{name: configuration[name] for name in names})

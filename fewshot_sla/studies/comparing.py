@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from episodes.errors import UserError
-from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.comparison import (
     ComparedRun,
     Comparison,
@@ -18,9 +17,8 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.names import distinct_names
 from fewshot_sla.runs.results import Result, ResultsDocument
 from fewshot_sla.runs.unfinished import unfinished
-from fewshot_sla.studies.kinds import KINDS
+from fewshot_sla.studies.kinds import kind_of
 from fewshot_sla.training.kind import Kind
-from fewshot_sla.training.trained import check_kind
 
 Tested = dict[tuple, list[Result]]  # results of one run by their test
 
@@ -66,21 +64,6 @@ def compare_runs(
     ]
     titles = test_titles([tests[0][test][0] for test in common])
     return Comparisons(facts, runs, titles, corrected(pairs))
-
-
-def kind_of(folder: RunFolder) -> Kind[Any, Any]:
-    """The kind of training that a run is of, as its checkpoint says.
-
-    Raises:
-        UserError: if there is no run, or one of another version.
-    """
-    folder.require()
-    state = load_state(folder.checkpoint)
-    for kind in KINDS.values():
-        if kind.program == state.get("program"):
-            return kind
-    check_kind(next(iter(KINDS.values())), folder, state)  # says what is wrong with it
-    raise AssertionError("a run of no kind is refused")
 
 
 def _common_kind(folders: Sequence[RunFolder]) -> Kind[Any, Any]:

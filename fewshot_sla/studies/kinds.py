@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from episodes.errors import UserError
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.meta.kind import META
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.kind import Kind
+from fewshot_sla.training.trained import check_kind
 
 KINDS: dict[str, Kind[Any, Any]] = {kind.wing: kind for kind in (META, CLASSIFICATION)}
 
@@ -19,9 +19,9 @@ def kind_of(folder: RunFolder) -> Kind[Any, Any]:
         UserError: if there is no run, or one of another program.
     """
     folder.require()
-    program = load_state(folder.checkpoint).get("program")
+    state = load_state(folder.checkpoint)
     for kind in KINDS.values():
-        if kind.program == program:
+        if kind.program == state.get("program"):
             return kind
-    programs = " or ".join(kind.program for kind in KINDS.values())
-    raise UserError(f"{folder.path}: this is not a run of {programs} of this version; train it again")
+    check_kind(META, folder, state)  # says what is wrong with it
+    raise AssertionError("a run of no kind is refused")

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from episodes.errors import UserError
 from fewshot_sla.inference import inference_title
+from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import Result
 from fewshot_sla.runs.statistics import interval_half_width
 from fewshot_sla.studies.cells import DoneCell
-from fewshot_sla.studies.outcomes import Outcomes, outcomes_of
+from fewshot_sla.training.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class _Measured(NamedTuple):
 
 
 def study_rows(
+    kind: Kind[Any, Any],  # of all runs
     runs: Mapping[str, Mapping[int, DoneCell]],  # by recipe: by seed
     baseline: str = "",  # name of a recipe; none if it is empty
 ) -> list[StudyRow]:
@@ -103,7 +105,7 @@ def study_rows(
             the outcomes of a test are gone.
     """
     same = _Same()
-    measured = [_measure(name, key, by_seed, same) for name, by_seed in runs.items() for key in _keys(by_seed)]
+    measured = [_measure(kind, name, key, by_seed, same) for name, by_seed in runs.items() for key in _keys(by_seed)]
     if not baseline:
         return [one.row for one in measured]
     bases = {one.row.setting: one for one in measured if one.row.recipe == baseline and one.row.primary}
@@ -118,12 +120,14 @@ def _keys(by_seed: Mapping[int, DoneCell]) -> list[tuple[str, str]]:
     return [key for key in found[0] if all(key in others for others in found)] if found else []
 
 
-def _measure(name: str, key: tuple[str, str], by_seed: Mapping[int, DoneCell], same: "_Same") -> _Measured:
+def _measure(
+    kind: Kind[Any, Any], name: str, key: tuple[str, str], by_seed: Mapping[int, DoneCell], same: "_Same"
+) -> _Measured:
     results, outcomes = [], []
     for folder, tested in by_seed.values():
         result = next(result for result in tested if (result.setting, result.inference) == key)
         results.append(result)
-        outcomes.append(outcomes_of(result, folder))
+        outcomes.append(kind.outcomes(folder, result))
         same.check(folder, result, outcomes[-1])
     first, items = results[0], np.stack([outcome.accuracies for outcome in outcomes])
     accuracies = tuple(result.accuracy for result in results)
@@ -138,7 +142,7 @@ def _measure(name: str, key: tuple[str, str], by_seed: Mapping[int, DoneCell], s
         mean=float(np.mean(accuracies)),
         deviation=_deviation(accuracies),
         ci95=interval_half_width(items.mean(axis=0)),
-        unit=outcomes[0].unit,
+        unit=first.unit,
         items=items.shape[1],
         groups={name: tuple(result.parts[name] for result in results) for name in first.parts},
         run_folders=tuple(str(tested.folder.path) for tested in by_seed.values()),
@@ -194,5 +198,5 @@ class _Same:
         both = f"{first_folder.path} and {folder.path} were tested on"
         if first.fingerprint != result.fingerprint:
             raise UserError(f"{both} different images of {result.dataset}/{result.split}; test both on the same data")
-        if first.protocol != result.protocol or not np.array_equal(before.items, outcomes.items):
-            raise UserError(f"{both} different {outcomes.unit}; test both again in the same way")
+        if first.protocol != result.protocol or not before.of_the_same(outcomes):
+            raise UserError(f"{both} different {result.unit}; test both again in the same way")

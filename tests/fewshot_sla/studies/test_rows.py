@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from episodes.errors import UserError
+from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.reporting.formats import render
 from fewshot_sla.runs.folder import RunFolder
@@ -47,7 +48,7 @@ def test_figures_are_those_of_scipy(tmp_path: Path) -> None:
         "x_plain": {seed: a_run(tmp_path / f"a{seed}", seed, 0) for seed in (0, 1, 2)},
         "x_sla": {seed: a_run(tmp_path / f"b{seed}", seed + 10, 2) for seed in (0, 2)},
     }
-    plain, sla = study_rows(runs, "x_plain")
+    plain, sla = study_rows(META, runs, "x_plain")
     ours = np.stack([accuracies_of(seed, 0) for seed in (0, 1, 2)])
     assert plain.difference is None
     assert plain.mean == pytest.approx(ours.mean())
@@ -80,9 +81,9 @@ def test_other_images_and_other_episodes_are_not_compared(tmp_path: Path) -> Non
     plain = a_run(tmp_path / "plain", 0, 0)
     images = {"x_plain": {0: plain}, "x_sla": {0: a_run(tmp_path / "images", 0, 1, fingerprint="g")}}
     with pytest.raises(UserError, match=r"plain and .*images were tested on different images of x/test"):
-        study_rows(images)
+        study_rows(META, images)
     episodes = {"x_plain": {0: plain}, "x_sla": {0: a_run(tmp_path / "episodes", 0, 1, classes=CLASSES[::-1])}}
     with pytest.raises(UserError, match=r"plain and .*episodes were tested on different episodes"):
-        study_rows(episodes)
+        study_rows(META, episodes)
     with pytest.raises(UserError, match="x_none: the baseline has no run that is done"):
-        study_rows({"x_plain": {0: plain}}, "x_none")
+        study_rows(META, {"x_plain": {0: plain}}, "x_none")
