@@ -63,7 +63,10 @@ def test_files_of_ones_own_as_parts(tmp_path: Path) -> None:
     [
         ("cifarsf", "unknown base 'cifarsf' of meta recipes; did you mean 'cifarfs' or 'cifarfs_conv4'?"),
         ("cifarfs+rigde", "unknown fragment 'rigde' of meta recipes; did you mean 'ridge'?"),
-        ("cifarfs+zz", "unknown fragment 'zz' of meta recipes; behind a base may stand protonet, ridge, svm,"),
+        (
+            "cifarfs+zz",
+            "unknown fragment 'zz' of meta recipes; behind a base may stand autoaugment, protonet, ridge, svm,",
+        ),
         ("ridge", "'ridge' is no base; a recipe is BASE+FRAGMENT+..., as in cifarfs+ridge+sla"),
         ("cifarfs+glyphs", "'glyphs' is no fragment"),
         ("cifarfs+sla+da", "'sla' and 'da': both are of 'objective'; name one of them"),
