@@ -10,138 +10,34 @@ images. Three ways to the same accuracies:
 The slow ways take a share of the episodes, other ones in each round; their time for all is extrapolated. The
 accuracies of the first two must be equal in every episode that both evaluated, or the benchmark fails. learn2learn
 draws episodes of its own and has no label augmentation; it is compared with plain inference.
+
+Beside them: what `meta_test` does (1 and 5 shots and the disjoint episodes on one embedding, results and tables made
+ready to be written) against the same one after the other, and with ten times as many episodes.
 """
 
 import argparse
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from benchmarks.peers import TensorImages, learn2learn, learn2learn_dataset
+from benchmarks.evaluation_contestants import Case, Learn2LearnLoop, OneByOne
 from benchmarks.provenance import print_table, provenance, ratio, time_in_turn, write_json
 from episodes.datasets import Glyphs
+from episodes.disjoint import DisjointSampler
 from episodes.episode import EpisodeSpec
 from episodes.images.labelled import LabelledImages
 from episodes.images.normalization import Normalization
+from episodes.sampler import EpisodeSampler
 from episodes.source import EpisodeSource
 from episodes.transformations import Rotation
 from fewshot_sla.backbones import Backbone, Conv4, ResNet12
 from fewshot_sla.heads import ProtoNetHead
-from fewshot_sla.meta import SLA, EpisodeObjective, Plain
+from fewshot_sla.meta import SLA, Plain
 from fewshot_sla.meta.learners import EmbeddingLearner
-from fewshot_sla.meta.protocol import EpisodeOutcomes, correct_by_class, evaluate
-from fewshot_sla.training.modes import evaluation_mode
-
-
-class Case(NamedTuple):
-    """What is evaluated: images, a backbone, an objective, a size of episode, and how many episodes."""
-
-    images: LabelledImages
-    backbone: Backbone
-    objective: EpisodeObjective
-    k_shot: int
-    episodes: int  # that are evaluated on cached features
-    at_once: int  # of them, that the slow ways take in one round; the rounds take different ones
-    rounds: int  # how many times each way is timed
-
-    @property
-    def source(self) -> EpisodeSource:
-        """Its episodes."""
-        return EpisodeSource(self.images, EpisodeSpec(5, self.k_shot, 15), 0, Normalization.of(self.images))
-
-
-def accuracies_one_by_one(
-    learner: EmbeddingLearner, objective: EpisodeObjective, source: EpisodeSource, number: int
-) -> dict[str, float]:
-    """Accuracy of one episode by every inference: all its views through the learner, once for each labelling."""
-    views = source.views([number], objective.transformations)
-    with torch.no_grad(), evaluation_mode(learner):
-        logits = {
-            labelling: learner(labelling(views))
-            for labelling in {inference.labelling for inference in objective.inferences.values()}
-        }
-    return {
-        name: float(
-            correct_by_class(
-                inference.predict(logits[inference.labelling], objective.transformations.m), views.query_labels
-            ).double().mean() / source.sampler.spec.n_query
-        )
-        for name, inference in objective.inferences.items()
-    }  # fmt: skip
-
-
-class OneByOne:
-    """Episode after episode; each call takes the next ones, and all accuracies are kept."""
-
-    def __init__(self, learner: EmbeddingLearner, case: Case) -> None:
-        self.learner, self.case, self.source = learner, case, case.source
-        self.accuracies: dict[int, dict[str, float]] = {}
-        self._next = 0
-
-    def __call__(self) -> None:
-        """The next episodes; after the last comes the first."""
-        for _ in range(self.case.at_once):
-            number = self._next % self.case.episodes
-            self.accuracies[number] = accuracies_one_by_one(self.learner, self.case.objective, self.source, number)
-            self._next += 1
-
-
-class Learn2LearnLoop:
-    """The loop of learn2learn's prototypical-network example: tasks one by one, all images embedded in one pass."""
-
-    def __init__(self, learner: EmbeddingLearner, case: Case) -> None:
-        l2l = learn2learn()
-        source = case.source
-        self.spec, self.episodes, self.backbone = source.sampler.spec, case.at_once, learner.backbone
-        normalised = source.normalization(case.images.images)  # beforehand: in the loop nothing is converted
-        dataset = learn2learn_dataset(TensorImages(normalised, case.images.labels))
-        transforms = l2l.data.transforms
-        self.tasks = l2l.data.TaskDataset(
-            dataset,
-            task_transforms=[
-                transforms.NWays(dataset, self.spec.n_way),
-                transforms.KShots(dataset, self.spec.images_per_class),
-                transforms.LoadData(dataset),
-                transforms.RemapLabels(dataset),
-                transforms.ConsecutiveLabels(dataset),
-            ],
-            num_tasks=-1,
-        )
-        self.classifier = l2l.nn.PrototypicalClassifier()
-
-    def predictions(self, support: Tensor, support_labels: Tensor, query: Tensor) -> Tensor:  # [R]
-        """Classes of the queries of one episode of images."""
-        with torch.no_grad(), evaluation_mode(self.backbone):
-            features = self.backbone(torch.cat([support, query]))
-        self.classifier.fit_(features[: len(support)], support_labels)
-        return self.classifier(features[len(support) :]).argmax(dim=-1)
-
-    def __call__(self) -> float:
-        """Mean accuracy on tasks that learn2learn draws."""
-        shots, total = self.spec.k_shot, 0.0
-        for _ in range(self.episodes):
-            images, labels = (
-                field.unflatten(0, (self.spec.n_way, self.spec.images_per_class)) for field in self.tasks.sample()
-            )
-            found = self.predictions(
-                images[:, :shots].flatten(0, 1), labels[:, :shots].flatten(), images[:, shots:].flatten(0, 1)
-            )
-            total += float((found == labels[:, shots:].flatten()).double().mean())
-        return total / self.episodes
-
-    def agreement(self, learner: EmbeddingLearner, source: EpisodeSource, episodes: int) -> float:
-        """Share of the queries of our episodes that learn2learn's classifier puts where our head does."""
-        same = 0.0
-        for number in range(episodes):
-            batch = source.batch([number])
-            with torch.no_grad(), evaluation_mode(learner):
-                ours = learner(batch).argmax(dim=-1)[0]
-            theirs = self.predictions(*(field[0] for field in (batch.support, batch.support_labels, batch.query)))
-            same += float((ours == theirs).double().mean())
-        return same / episodes
+from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate, evaluate_all
+from fewshot_sla.meta.results import outcome_tables, summarize
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -186,6 +82,55 @@ def measure(case: Case) -> dict[str, Any]:
         report["learn2learn_agreement"] = loop.agreement(learner, source, min(50, case.at_once))
         report["accuracy"]["learn2learn, its own episodes"] = loop()
     return report
+
+
+def whole_test(case: Case, episodes: int, *, together: bool) -> None:
+    """A test at 1 and 5 shots, to the texts of its files: everything on one embedding, or an embedding each."""
+    images, normalization = case.images, Normalization.of(case.images)
+    learner = EmbeddingLearner(case.backbone, ProtoNetHead())
+    specs = [EpisodeSpec(5, k_shot, min(15, len(images) // len(images.class_names) - k_shot)) for k_shot in (1, 5)]
+    asked = []
+    for sampler in (EpisodeSampler, DisjointSampler):
+        for spec in specs:
+            source = EpisodeSource(images, spec, 0, normalization, sampler=sampler)
+            most = len(source.sampler) if isinstance(source.sampler, DisjointSampler) else episodes
+            asked.append(Selection(source, range(min(most, episodes))))
+    groups = [asked] if together else [[one] for one in asked]
+    found = [outcomes for group in groups for outcomes in evaluate_all(learner, case.objective, group)]
+    for spec, outcomes, apart in zip(specs, found[:2], found[2:], strict=True):
+        results = summarize(outcomes, images, spec, 0, primary="single", step=0, disjoint=apart)
+        outcome_tables(results, outcomes, images.class_names, apart)
+
+
+def measure_sharing(case: Case) -> dict[str, Any]:
+    """What sharing the features saves, and what ten times as many episodes cost."""
+    contestants: dict[str, Callable[[], object]] = {
+        "together": lambda: whole_test(case, case.episodes, together=True),
+        "one by one": lambda: whole_test(case, case.episodes, together=False),
+        "ten times": lambda: whole_test(case, 10 * case.episodes, together=True),
+    }
+    timings = time_in_turn(contestants, case.rounds)
+    return {
+        "objective": type(case.objective).__name__,
+        "images": case.images.name,
+        "episodes": case.episodes,
+        "contestants": {name: timing.facts(1) for name, timing in timings.items()},
+        "ratios": {
+            "one by one / together": ratio(timings["one by one"], timings["together"]),
+            "ten times / together": ratio(timings["ten times"], timings["together"]),
+        },
+    }
+
+
+def show_sharing(report: dict[str, Any]) -> None:
+    """What sharing saves, in two lines."""
+    print(f"\n1 and 5 shots and disjoint episodes, {report['objective']} on {report['images']}:")
+    for name, words in (
+        ("one by one / together", "with an embedding each instead of one"),
+        ("ten times / together", f"with {10 * report['episodes']} episodes instead of {report['episodes']}"),
+    ):
+        found = report["ratios"][name]
+        print(f"  {words}: {found['median']:.2f} times as long ({found['min']:.2f} to {found['max']:.2f})")
 
 
 def compare(outcomes: dict[str, EpisodeOutcomes], one_by_one: dict[int, dict[str, float]]) -> dict[str, int]:
@@ -279,10 +224,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for case in cases(options.episodes, options.rounds, quick=options.quick):
         reports.append(measure(case))
         show(reports[-1])
+    sharing = []
+    for case in cases(options.episodes, options.rounds, quick=options.quick):
+        if isinstance(case.backbone, Conv4) and case.k_shot == 1:  # it takes both shots
+            sharing.append(measure_sharing(case))
+            show_sharing(sharing[-1])
     if options.json:
         write_json(
             options.json,
-            {"benchmark": "evaluation", "quick": options.quick, "provenance": provenance(), "cases": reports},
+            {
+                "benchmark": "evaluation",
+                "quick": options.quick,
+                "provenance": provenance(),
+                "cases": reports,
+                "sharing": sharing,
+            },
         )
 
 

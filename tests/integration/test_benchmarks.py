@@ -55,6 +55,10 @@ def test_evaluation_is_equal_either_way(tmp_path: Path) -> None:
         assert case["equal"]["differing"] == 0
         assert case["equal"]["compared"] == 3  # one episode in the warm-up, one in each round
         assert case["backbone"] in printed
+    for shared in results["sharing"]:
+        check_figures(shared)
+        assert set(shared["ratios"]) == {"one by one / together", "ten times / together"}
+    assert "with 60 episodes instead of 6" in printed
     plain, augmented = results["cases"]
     assert plain["learn2learn_agreement"] == 1
     assert set(plain["ratios"]) == {"cached / per episode", "cached / learn2learn"}
