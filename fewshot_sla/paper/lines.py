@@ -57,7 +57,7 @@ def lines_of(
     lines = []
     for cell in cells:
         over = others.get((cell.data_set, cell.over))
-        published = 100 * (cell.value / over.value - 1) if over else None
+        published = 100 * (cell.value / over.value - 1) if over and over.value else None
         gain = relative_gain(measured(cell), measured(over)) if over else ""
         lines.append(Line(cell, measured(cell), published, gain))
     return lines

@@ -1,6 +1,7 @@
 """The figures that papers published, cell by cell, and which recipe is meant to give them."""
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +116,17 @@ def published_tables(path: Path = _FILE) -> dict[str, PublishedTable]:
     """
     document = read_options(path)
     try:
-        shapes = {base: tuple(shape) for base, shape in document.get("images", {}).items()}
+        shapes = {base: _shape(base, shape) for base, shape in document.get("images", {}).items()}
         tables = [_table(described, shapes) for described in document["tables"]]
+        for table in tables:
+            _check(table)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{path}: not a file of tables ({type(error).__name__}: {error}); published.yaml shows the form"
         ) from error
+    keys = [table.key for table in tables]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise UserError(f"{path}: two tables have the same key: {', '.join(twice)}; give one another")
     return {table.key: table for table in tables}
 
 
@@ -160,11 +166,11 @@ def published_for(
 def _table(described: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> PublishedTable:
     return PublishedTable(
         key=str(described["key"]),
-        name=described["table"],
+        name=str(described["table"]),
         title=described["title"],
         source=described["source"],
         unit=described["unit"],
-        notes=tuple(described.get("notes", ())),
+        notes=tuple(_list(described.get("notes", []))),
         cells=tuple(_cells(described)),
         image_shapes=shapes,
     )
@@ -172,20 +178,23 @@ def _table(described: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
 
 def _cells(table: dict[str, Any]) -> list[Cell]:
     cells = []
+    if table["data_sets"] not in ("rows", "columns"):
+        raise ValueError(f"data_sets must be rows or columns, got {table['data_sets']!r}")
     for row, described in table["rows"].items():
         gains = described.get("printed_gains", [None] * len(described["values"]))
         columns = zip(table["columns"].items(), described["values"], gains, strict=True)
         for (column, beside), value, gain in columns:
             if value is not None:
                 number, interval = value if isinstance(value, list) else (value, None)
-                data_set, method = (row, column) if table["data_sets"] == "rows" else (column, row)
+                one, other = str(row), str(column)  # YAML reads some as numbers
+                data_set, method = (one, other) if table["data_sets"] == "rows" else (other, one)
                 fragments = (beside if table["data_sets"] == "rows" else described).get("recipe", "")
                 training = _training(described, beside)
                 without = "" if training.get("recipe") else table.get("no_recipe", "no recipe here")
                 episodes: dict[str, Any] = {name: table.get(name) for name in ("n_way", "episodes")}
                 cells.append(
                     Cell(
-                        table["table"], row, column, float(number), interval, table["unit"], table["source"],
+                        str(table["table"]), one, other, float(number), interval, table["unit"], table["source"],
                         **training, data_set=data_set, method=method, fragments=fragments, printed_gain=gain,
                         without_recipe=without,
                         quoted=bool(without and table.get("quoted")), **episodes,
@@ -204,3 +213,42 @@ def _training(row: dict[str, Any], column: dict[str, Any]) -> dict[str, Any]:
     base, fragments = (of_row, column["recipe"]) if "inference" in column else (column["recipe"], of_row)
     kept: dict[str, Any] = {name: said[name] for name in ("inference", "k_shot", "models", "crops") if name in said}
     return {"recipe": f"{base}+{fragments}", **printed, **kept}
+
+
+def _check(table: PublishedTable) -> None:
+    """Raise ValueError unless all that a table says is of its type and can be."""
+    for name in ("title", "source", "unit"):
+        _check_text(name, getattr(table, name))
+    for note in table.notes:
+        _check_text("notes", note)
+    methods = {cell.method for cell in table.cells}
+    for cell in table.cells:
+        where = f"{table.name}, {cell.row}, {cell.column}: "
+        for name in ("recipe", "inference", "fragments", "over", "without_recipe"):
+            _check_text(where + name, getattr(cell, name))
+        for name, least in (("k_shot", 1), ("n_way", 1), ("episodes", 1), ("models", 1), ("crops", 1), ("digits", 0)):
+            number = getattr(cell, name)
+            if number is not None and (type(number) is not int or number < least):
+                raise ValueError(f"{where}{name} must be a whole number from {least} on, got {number!r}")
+        for number in (cell.value, cell.interval, cell.printed_gain):
+            if number is not None and not (isinstance(number, int | float) and math.isfinite(number)):
+                raise ValueError(f"{where}not a number: {number!r}")
+        if cell.over and cell.over not in methods:
+            raise ValueError(f"{where}over {cell.over!r}, which is no method of this table")
+
+
+def _check_text(where: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} must be text, got {value!r}")
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"notes must be a list, got {value!r}")
+    return value
+
+
+def _shape(base: str, shape: object) -> tuple[int, ...]:
+    if isinstance(shape, list) and len(shape) == 3 and all(type(size) is int and size > 0 for size in shape):
+        return tuple(shape)
+    raise ValueError(f"images of {base} must be [channels, height, width], got {shape!r}")

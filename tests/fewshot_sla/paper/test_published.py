@@ -1,14 +1,18 @@
 """The published figures against what the paper prints, and against one another."""
 
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
 from episodes.errors import UserError
+from fewshot_sla import paper
 from fewshot_sla.cli.recipes import resolve
 from fewshot_sla.paper.published import Cell, published, published_for, published_table, published_tables
 from fewshot_sla.reporting.tables import Figure
 from tests.fewshot_sla.paper.printed import printed_cells
+from tests.integration.table_runs import run_table
 
 TABLES = [f"table {number}" for number in range(1, 8)]
 
@@ -128,3 +132,55 @@ def test_the_table_of_metaoptnet_has_no_sla_in_it() -> None:
     cells = published_table("metaoptnet").cells
     assert len(cells) == 6
     assert not any("sla" in cell.recipe for cell in cells)
+
+
+OWN = """
+images: {digits: [1, 8, 8]}
+tables:
+- {table: own, key: own, title: mine, source: nobody, unit: "accuracy, %", data_sets: columns,
+   columns: {D: {recipe: digits}},
+   rows: {A: {recipe: baseline, inference: single, values: [50.0]},
+          2: {recipe: sla, inference: aggregated, over: A, values: [60.0]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("[50.0]", "[.nan]"), "own, A, D: not a number: nan"),
+        (("values: [50.0]", "values: [50.0], printed_gains: [much]"), "not a number: 'much'"),
+        (("over: A", "over: B"), "over 'B', which is no method of this table"),
+        (("over: A", "over: [A]"), "over must be text"),
+        (("recipe: sla", "recipe: [sla]"), "fragments must be text"),
+        (("inference: single", "inference: [single]"), "inference must be text"),
+        (("over: A", "over: A, models: many"), "models must be a whole number from 1 on, got 'many'"),
+        (("over: A", "over: A, digits: -1"), "digits must be a whole number from 0 on, got -1"),
+        (("over: A", "over: A, k_shot: five"), "k_shot must be a whole number"),
+        (("title: mine", "title: null"), "title must be text"),
+        (("title: mine", "title: mine, notes: one"), "notes must be a list"),
+        (("data_sets: columns", "data_sets: rowz"), "data_sets must be rows or columns"),
+        (("[1, 8, 8]", "[0, -1, 8]"), "images of digits must be"),
+        (("[1, 8, 8]", "abc"), "images of digits must be"),
+        (("tables:\n", "tables:\n" + OWN.partition("tables:\n")[2]), "two tables have the same key: own"),
+    ],
+)
+def test_mistakes_in_tables_of_ones_own_are_one_line(change: tuple[str, str], complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace(*change))
+    with pytest.raises(UserError, match=complaint) as error:
+        published_tables(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_method_may_be_called_by_a_number_and_a_published_figure_may_be_0(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace("[50.0]", "[0]"))
+    said = run_table("own", "--tables", path, "--folder", tmp_path)
+    assert said.code == 0
+    assert "2" in [cell.method for cell in published_tables(path)["own"].cells]
+
+
+def test_commands_that_are_named_beside_the_figures_are_there() -> None:
+    text = (Path(paper.__file__).parent / "published.yaml").read_text(encoding="utf-8")
+    for module in re.findall(r"python -m (fewshot_sla[.\w]*)", text):
+        assert importlib.util.find_spec(module.rstrip(".")), module
