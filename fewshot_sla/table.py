@@ -143,6 +143,8 @@ def _asked(arguments: Sequence[str]) -> Asked:
     table = published_table(parsed.table, *file)
     if parsed.missing and parsed.run:
         raise UserError("--missing only prints what --run would do: give one of them")
+    if words[place + 1 :] and not parsed.run:
+        raise UserError("options behind -- go to the trainings of --run; give it, or leave them out")
     cells = chosen_cells(table, parsed.datasets, parsed.rows)
     return Asked(options, table, cells, words[place + 1 :], parsed.missing, parsed.run)
 

@@ -8,6 +8,9 @@ from episodes.errors import UserError
 from fewshot_sla.cli.recipes import recipe_name
 from fewshot_sla.runs.folder import RunFolder
 
+# What each training of a study has its own of, and where it comes from.
+_OWN = {"--seed": "give --seeds", "--run_folder": "give --folder, runs lie at FOLDER/RECIPE/seedS"}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -74,8 +77,11 @@ def trainings_of(words: Sequence[str], options: Sequence[str] = ()) -> dict[str,
         options: told to every training.
 
     Raises:
-        UserError: if two have the same name.
+        UserError: if two have the same name, or an option is one that each training has its own of.
     """
+    for option in options:
+        if (key := option.partition("=")[0]) in _OWN:
+            raise UserError(f"{key} cannot be told to every training: {_OWN[key]}")
     names = [recipe_name(word, with_base=True) for word in words]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two recipes have the same name: {', '.join(twice)}; rename one")

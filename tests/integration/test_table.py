@@ -270,6 +270,7 @@ def test_few_shot_figures_have_the_interval_over_episodes(tables: Path, tmp_path
         (["6", "--share", "1.5"], "share must be above 0 and at most 1"),
         (["6", "--seeds", "1", "1"], "seeds must be"),
         (["6", "--run", "--missing"], "give one of them"),
+        (["6", "--missing", "--", "--accelerator", "cpu"], "options behind -- go to the trainings of --run"),
         (["6", "--folders", "x"], "did you mean 'folder'"),
         (["6", "--format", "word"], "format"),
         (["6", "--tables", "nowhere.yaml"], "nowhere.yaml: there is no such"),

@@ -7,6 +7,7 @@ import pytest
 from episodes.errors import UserError
 from fewshot_sla import study
 from fewshot_sla.studies.options import kind_of, name_of_baseline, understood
+from fewshot_sla.studies.plan import trainings_of
 
 FILE = """
 recipes: [digits+baseline, digits+sla]
@@ -55,3 +56,9 @@ def test_a_baseline_is_named_as_it_is_shown_or_in_full() -> None:
         name_of_baseline("da", words)
     with pytest.raises(UserError, match="cannot stand in one table"):
         kind_of(["digits+sla", "glyphs+protonet+sla"])
+
+
+@pytest.mark.parametrize("option", ["--seed", "--seed=7", "--run_folder=elsewhere"])
+def test_what_each_training_has_its_own_of_is_not_told_to_all(option: str) -> None:
+    with pytest.raises(UserError, match="cannot be told to every training: give --"):
+        trainings_of(["digits+sla"], ["--loop.steps=7", option])
