@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from episodes.errors import UserError
 from fewshot_sla.cli.door import MENDABLE, in_one_line
+from fewshot_sla.cli.recipes import read_options
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.studies.cells import is_done
@@ -104,13 +104,16 @@ def _is_claimed(cell: Cell) -> bool:
 
 def _share(folder: RunFolder) -> float:
     """How much of an open cell is done, by the files of its training; nothing if they do not say."""
-    rows = read_metrics(folder.metrics)
-    if not rows or not folder.config.exists():
+    try:
+        rows = read_metrics(folder.metrics)
+        if not rows or not folder.config.exists():
+            return 0.0
+        return _TRAINING * min(1.0, rows[-1]["step"] / _steps(folder.config, folder.config.stat().st_mtime_ns))
+    except (UserError, OSError, KeyError, TypeError, ValueError, ArithmeticError):  # its worker says what is damaged
         return 0.0
-    return _TRAINING * min(1.0, rows[-1]["step"] / _steps(folder.config, folder.config.stat().st_mtime_ns))
 
 
 @cache
 def _steps(config: Path, changed: int) -> int:
     """Steps of a run; its file is read again when it was changed."""
-    return int(yaml.safe_load(config.read_text(encoding="utf-8"))["loop"]["steps"])
+    return int(read_options(config)["loop"]["steps"])

@@ -13,6 +13,7 @@ from episodes.errors import UserError
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
 from fewshot_sla.cli.door import INTERRUPTED, OK
+from fewshot_sla.cli.recipes import read_options
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import OtherRunError, RunFolder
 from fewshot_sla.training.kind import Kind, M, R
@@ -138,7 +139,7 @@ def _resolved(parser: ArgumentParser, options: Namespace) -> dict[str, Any]:
 
 def _check_same_recipe(folder: RunFolder, asked: dict[str, Any]) -> None:
     """A run is resumed by the recipe it began with; only how long, how often and on what may change."""
-    began = yaml.safe_load(folder.config.read_text())
+    began = read_options(folder.config)
     for key in asked:
         if key not in FREE and began.get(key) != asked[key]:
             raise OtherRunError(
