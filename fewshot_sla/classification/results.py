@@ -26,6 +26,8 @@ GROUPS = {
     f"few (< {FEW})": (0, FEW - 1),
 }
 
+_ROUNDING = 1e-5  # of a share of images
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationResult(Result):
@@ -141,17 +143,22 @@ def read_predictions(
     """What was said of every image of a result.
 
     Raises:
-        UserError: if the file is not there, or not as long as the result says.
+        UserError: if the file is not there, is damaged, or does not come to what the result says.
     """
     path = folder.path / result.predictions
     again = f"run python -m fewshot_sla.test on {folder.path} again"
     if not path.is_file():
         raise UserError(f"{path}: the predictions are gone; {again}")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(row.get("class"), row.get("predicted")) for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(row.get("class"), row.get("predicted")) for row in csv.DictReader(file)]
+    except (ValueError, csv.Error) as error:  # not even text
+        raise UserError(f"{path}: the file is damaged ({error}); {again}") from error
     if len(rows) != result.images or any(None in row for row in rows):
         raise UserError(f"{path}: the file is damaged or of other images ({len(rows)} of {result.images}); {again}")
     labels, predicted = np.array(rows, dtype=np.str_).T
+    if abs((labels == predicted).mean() - result.accuracy) > _ROUNDING:
+        raise UserError(f"{path}: its predictions do not come to the accuracy in {folder.results.name}; {again}")
     return labels, predicted
 
 

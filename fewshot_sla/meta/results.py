@@ -18,6 +18,7 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import KEY, Result, split_of
 from fewshot_sla.runs.statistics import Estimate, class_means, estimate, interval_half_width
 
+_ROUNDING = 1e-5  # of a mean of fractions, in float32 or float64
 NOT_RUN = Estimate(float("nan"), float("nan"), 0)
 
 
@@ -184,9 +185,9 @@ def read_outcomes(
     """What came of every episode of a result.
 
     Raises:
-        UserError: if the file is not there or not as long as the result says.
+        UserError: if the file is not there, is damaged, or does not come to what the result says.
     """
-    return _read_outcomes(folder, result.per_episode, result.episodes, result.n_way)
+    return _read_outcomes(folder, result.per_episode, result, result.episodes, result.accuracy)
 
 
 def read_disjoint_outcomes(
@@ -197,24 +198,34 @@ def read_disjoint_outcomes(
     Raises:
         UserError: as :func:`read_outcomes`.
     """
-    return _read_outcomes(folder, result.per_disjoint_episode, result.disjoint_episodes, result.n_way)
+    return _read_outcomes(
+        folder, result.per_disjoint_episode, result, result.disjoint_episodes, result.disjoint_accuracy
+    )
 
 
 def _read_outcomes(
-    folder: RunFolder, name: str, episodes: int, n_way: int
+    folder: RunFolder,
+    name: str,
+    result: EpisodeResult,
+    episodes: int,
+    accuracy: float,  # over them, as results.json says; what is no number is not compared
 ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    path = folder.path / name
+    path, n_way, again = folder.path / name, result.n_way, f"run meta_test on {folder.path} again"
     if not path.is_file():
-        raise UserError(f"{path}: the outcomes of the episodes are gone; run meta_test on {folder.path} again")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    if len(rows) != episodes:
-        raise UserError(f"{path}: {len(rows)} of {episodes} episodes; run meta_test on {folder.path} again")
+        raise UserError(f"{path}: the outcomes of the episodes are gone; {again}")
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        if len(rows) != episodes:
+            raise UserError(f"{path}: {len(rows)} of {episodes} episodes; {again}")
         correct = np.array([row[2 : 2 + n_way] for row in rows], dtype=np.int64)
         classes = np.array([row[2 + n_way :] for row in rows])
-    except ValueError as error:
-        raise UserError(f"{path}: the file is damaged ({error}); run meta_test on {folder.path} again") from error
+    except (ValueError, OverflowError, csv.Error) as error:  # not even text, no numbers, too large ones
+        raise UserError(f"{path}: the file is damaged ({error}); {again}") from error
+    if correct.size and not (0 <= correct.min() <= correct.max() <= result.n_query):
+        raise UserError(f"{path}: the file is damaged (right answers are not in 0..{result.n_query}); {again}")
+    if abs(correct.mean() / result.n_query - accuracy) > _ROUNDING:
+        raise UserError(f"{path}: its episodes do not come to the accuracy in {folder.results.name}; {again}")
     return correct, classes
 
 

@@ -12,7 +12,8 @@ from fewshot_sla.reporting.overview.parts import Missing
 from fewshot_sla.reporting.tables import Figure, Table, percent, unique
 from fewshot_sla.runs.results import Result
 
-_INTERVAL = "ci95"  # what the names of intervals begin with
+_INTERVAL = "ci95"  # what the names of intervals begin or end with
+_OVER = {"class": "classes", "disjoint": "disjoint episodes"}
 
 
 def figures_section(runs: Sequence[RunFacts], results: Sequence[Sequence[Result]]) -> str:
@@ -58,12 +59,16 @@ def interval_table(
     everything = [result for results, _ in runs.values() for result in results]
     tests = names_of_tests(everything)
     kinds = unique(kind for _, entries in runs.values() for entry in entries for kind in _intervals(entry))
-    table = Table("Other 95 % intervals, half-widths in %", ["run, inference", "test", *kinds], left=2)
+    table = Table(
+        "Other 95 % intervals, %",
+        ["run, inference", "test", *(f"over {_OVER.get(kind, kind)}" for kind in kinds)],
+        left=2,
+    )
     for run, (results, entries) in runs.items():
-        for result, entry in zip(results, entries, strict=True):
-            found = _intervals(entry)
+        for result in results:
+            found = _intervals(_entry_of(result, entries))
             if found:
-                shown = [percent(found[kind]) if kind in found else None for kind in kinds]
+                shown = [found.get(kind) for kind in kinds]
                 table.add(_row_name(run, result.inference, len(runs)), tests[result.protocol], *shown)
     return table
 
@@ -80,6 +85,12 @@ def names_of_tests(results: Sequence[Result]) -> dict[tuple[Any, ...], str]:
             told = ", ".join(f"{key} {getattr(result, key)}" for key in keys)
             names[result.protocol] = f"{_plain_name(result)}, {told}"
     return names
+
+
+def _entry_of(result: Result, entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """How a result stands in the file; empty if it came there after the entries were read, for runs may be tested."""
+    key = {field.name: getattr(result, field.name) for field in fields(result) if field.metadata.get("key")}
+    return next((entry for entry in entries if all(entry.get(name, key[name]) == key[name] for name in key)), {})
 
 
 def _plain_name(result: Result) -> str:
@@ -105,9 +116,13 @@ def _primary(results: Mapping[str, Sequence[Result]]) -> list[str]:
     return [f"{run} {', '.join(names)}" if len(chosen) > 1 else ", ".join(names) for run, names in chosen.items()]
 
 
-def _intervals(entry: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        key: float(value)
-        for key, value in entry.items()
-        if key.startswith(_INTERVAL) and key != _INTERVAL and type(value) in (int, float)
-    }
+def _intervals(entry: Mapping[str, Any]) -> dict[str, Figure]:
+    """By name: ``ci95_NAME`` alone, or ``NAME_ci95`` beside the mean ``NAME_accuracy`` that it is of."""
+    found = {}
+    for key, value in entry.items():
+        name = key.removeprefix(f"{_INTERVAL}_").removesuffix(f"_{_INTERVAL}")
+        if name == key or type(value) not in (int, float):
+            continue
+        mean = entry.get(f"{name}_accuracy")
+        found[name] = percent(mean, value) if type(mean) in (int, float) else percent(value)
+    return found

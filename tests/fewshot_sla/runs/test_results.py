@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from episodes.errors import UserError
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
+from fewshot_sla.classification.results import paired_outcomes as image_outcomes
 from fewshot_sla.meta.results import EpisodeResult, outcome_tables, read_outcomes, summarize
+from fewshot_sla.meta.results import paired_outcomes as episode_outcomes
+from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.records import from_json, to_json, write_json
 from fewshot_sla.runs.results import Result, read_document, read_results, save_results
@@ -134,6 +137,38 @@ def test_results_of_an_older_program_are_read_and_added_to(wing: str, tmp_path: 
     SAVE[wing](folder)  # each replaces itself
     assert len(read_results(folder, PROGRAMS[wing])) == len(old)
     assert json.loads(document)["data"] == json.loads(folder.results.read_text())["data"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b"\n0,", b"\n\xff0,"),  # not even text
+        (b"\n0,", b"\n0," + b"x" * 200_000),
+        (b"\n0,", b"\n0,0,99999999999999999999999999,"),
+        (b"\n0,", b"\n0,1.0,-1,"),
+    ],
+)
+def test_damaged_tables_beside_results_are_one_line(wing: str, was: bytes, now: bytes, tmp_path: Path) -> None:
+    folder = saved_copy(wing, tmp_path)
+    result = read_results(folder, PROGRAMS[wing])[0]
+    (name,) = result.files.values()
+    table = folder.path / name
+    table.write_bytes(table.read_bytes().replace(was, now))
+    with pytest.raises(UserError, match=r"csv: .*; run .* again$"):
+        read_table(folder, result)
+
+
+def test_tables_that_contradict_the_results_are_not_compared(wing: str, tmp_path: Path) -> None:
+    folder = edited(saved_copy(wing, tmp_path), accuracy=0.123)
+    with pytest.raises(UserError, match=r"csv: its .* do not come to the accuracy in results.json; run .* again$"):
+        read_table(folder, read_results(folder, PROGRAMS[wing])[0])
+
+
+def read_table(folder: RunFolder, result: Result) -> Outcomes:
+    if isinstance(result, EpisodeResult):
+        return episode_outcomes(folder, result)
+    assert isinstance(result, ClassificationResult)
+    return image_outcomes(folder, result)
 
 
 def test_what_a_newer_program_wrote_is_read_and_kept(wing: str, tmp_path: Path) -> None:

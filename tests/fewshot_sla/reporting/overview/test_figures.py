@@ -26,6 +26,19 @@ def test_tests_of_one_name_are_told_apart_by_what_differs() -> None:
 def test_intervals_that_only_the_file_knows_are_shown() -> None:
     entry = {**to_json(ONE), "ci95_classes": 0.03, "ci95_disjoint": None}
     table = interval_table({"run": ([ONE], [entry])})
-    assert list(table.headings)[2:] == ["ci95_classes"]
+    assert list(table.headings)[2:] == ["over classes"]
     assert table.rows == [("single (SI)", "glyphs/test 1-shot", Figure(3.0, None))]
     assert not interval_table({"run": ([ONE], [to_json(ONE)])}).rows
+
+
+def test_intervals_over_classes_and_over_disjoint_episodes_are_shown_with_their_means() -> None:
+    known = replace(ONE, classes=54, class_accuracy=0.52, class_ci95=0.03)
+    table = interval_table({"run": ([known], [to_json(known)])})
+    assert list(table.headings)[2:] == ["over classes"]
+    assert table.rows == [("single (SI)", "glyphs/test 1-shot", Figure(52.0, 3.0))]
+
+
+def test_a_result_that_came_since_the_file_was_read_has_no_other_intervals_yet() -> None:
+    known = replace(ONE, class_accuracy=0.52, class_ci95=0.03)
+    table = interval_table({"run": ([replace(ONE, k_shot=5), known], [to_json(known)])})
+    assert [row[1] for row in table.rows] == ["glyphs/test 1-shot"]
