@@ -29,6 +29,7 @@ from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.names import distinct_names
 from fewshot_sla.runs.results import read_results, save_results
+from fewshot_sla.runs.unfinished import unfinished
 from fewshot_sla.training.details import evaluation_details
 from fewshot_sla.training.processes import launch
 from fewshot_sla.training.recipe import Hardware
@@ -108,21 +109,7 @@ def evaluate_runs(
         images_of = unique(f"{result.dataset}/{result.split}" for results in found.values() for result in results)
         what = names[0] if len(names) == 1 else f"{len(names)} runs"
         title = f"{what} on {' and '.join(images_of)}"
-        show(runs_table(found, title), *filter(None, map(unfinished, runs)), form=form, output=output)
-
-
-def unfinished(run: TrainedLearner) -> str:
-    """A sentence if the training of a run has not come to its end; else nothing."""
-    folder, steps = run.folder, run.recipe.loop.steps
-    if not folder.last.exists():  # nothing says how far it came
-        return ""
-    step = int(load_state(folder.last)["step"])
-    if step >= steps:
-        return ""
-    return (
-        f"{folder.path} is not finished (step {step} of {steps}) and was tested with the weights of step {run.step}; "
-        f"go on with python -m fewshot_sla.meta_train --resume --run_folder {folder.path}"
-    )
+        show(runs_table(found, title), *filter(None, map(unfinished, folders)), form=form, output=output)
 
 
 def standard_results(

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from episodes.errors import UserError
 from fewshot_sla.runs.checkpoint import load_state
 from fewshot_sla.runs.folder import RunFolder
 
@@ -34,10 +35,12 @@ def progress_of(folder: RunFolder) -> Progress | None:
 def unfinished(folder: RunFolder) -> str:
     """One line on a run that stopped before its end; empty for one that is finished, or where nothing is known.
 
-    Raises:
-        UserError: as :func:`progress_of`.
+    A last checkpoint that cannot be read is said, and keeps nobody from the figures of the best one.
     """
-    progress = progress_of(folder)
+    try:
+        progress = progress_of(folder)
+    except UserError as error:
+        return f"{folder.path}: finished or not, that cannot be told: {error}"
     if progress is None or progress.finished:
         return ""
     return (

@@ -14,6 +14,7 @@ from fewshot_sla.cli.door import run_door
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.learners import EmbeddingLearner
 from fewshot_sla.meta.results import EpisodeResult, read_disjoint_outcomes, read_outcomes
+from fewshot_sla.runs.checkpoint import load_checkpoint, save_checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results
 from fewshot_sla.runs.statistics import interval_half_width
@@ -28,8 +29,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("runs")
     assert doors.train(root / "whole", PLAIN) == 0
     shutil.copytree(root / "whole", root / "stopped")
-    config = root / "stopped" / "config.yaml"
-    config.write_text(config.read_text().replace("steps: 4", "steps: 40"))
+    last = root / "stopped" / "last.safetensors"
+    tensors, state = load_checkpoint(last)
+    save_checkpoint(last, tensors, {**state, "steps": 40})
     return {name: root / name for name in ("whole", "stopped")}
 
 
@@ -89,8 +91,8 @@ def test_several_runs_in_one_table_that_a_program_reads(
     assert float(rows[0]["single (SI)"]) == pytest.approx(100 * first.accuracy)
     assert float(rows[1]["single (SI) ±"]) == pytest.approx(100 * first.class_ci95)
     (line,) = [line for line in err.splitlines() if "not finished" in line]
-    assert line.startswith(f"{runs['stopped']} is not finished (step 4 of 40) and was tested with the weights of step ")
-    assert line.endswith(f"go on with python -m fewshot_sla.meta_train --resume --run_folder {runs['stopped']}")
+    assert line.startswith(f"{runs['stopped']}: not finished, 4 of 40 steps; its figures are of the weights so far ")
+    assert line.endswith(f"(go on with --resume --run_folder {runs['stopped']})")
     assert "Traceback" not in err
 
     page = tmp_path / "table.tex"
