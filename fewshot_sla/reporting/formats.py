@@ -235,6 +235,8 @@ def _print(console: "Console", part: Table | str) -> None:
     if isinstance(part, str):
         console.print(part, highlight=False, markup=False, soft_wrap=True)
         return
+    # Not as the title of the drawn table, which is folded at the table's width.
+    console.print(part.title, style="italic", highlight=False, markup=False)
     console.print(_drawn(part), highlight=False, markup=False)
     for note in part.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -244,7 +246,7 @@ def _drawn(table: Table) -> "DrawnTable":
     from rich.table import Table as Drawn
     from rich.text import Text  # neither markup nor names of emoji are looked for in it
 
-    drawn = Drawn(title=Text(table.title), title_justify="left")
+    drawn = Drawn()
     for place, heading in enumerate(table.headings):
         drawn.add_column(Text(heading), justify="left" if place < table.left else "right", overflow="fold")
     for section in table.sections:

@@ -207,7 +207,7 @@ def test_what_cannot_be_compared_with_a_classifier(
     assert "test_aggregated.csv: the file is damaged" in capsys.readouterr().err
     table.unlink()
     assert doors.compare(runs["SLA"], copy) == 2
-    assert "the predictions of the images are gone; run python -m fewshot_sla.test" in capsys.readouterr().err
+    assert "the predictions are gone; run python -m fewshot_sla.test" in capsys.readouterr().err
 
 
 def test_a_single_inference_can_be_asked_for(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

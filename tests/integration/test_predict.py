@@ -330,7 +330,10 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(
     assert {path: path.stat().st_mtime_ns for path in pictures.rglob("*")} == before
 
 
-def test_names_of_every_kind(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_every_kind(
+    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # names are whole in one line
     one = next((pictures / "query").iterdir()).read_bytes()
     names = (b"new\nline.png", b"esc\x1b[31m.png", b"no utf \xff.png", "عربي :cat: [red].png".encode(), b"'\"<b>.png")
     for name in names:

@@ -146,13 +146,15 @@ def _on_rotated(
 ) -> dict[str, float]:
     m = transformations.m
     views = _rows(transformations(images), m)  # [n * M, D]
-    label, transformation = labels.repeat_interleave(m), torch.arange(m).repeat(len(images))
+    label, transformation = torch.broadcast_tensors(labels[:, None], torch.arange(m))  # [n, M]
+    joint_labels = flatten_pairs(joint_label(label, transformation, m), 0)
+    label, transformation = flatten_pairs(label, 0), flatten_pairs(transformation, 0)
     joint = models.joint.logits(views)
     return {
         "baseline": _share(models.baseline.logits(views), label),
         "DA": _share(models.label.logits(views), label),
         "MT": _share(models.label.logits(views), label),
-        JOINT: _share(joint, joint_label(label, transformation, m)),
+        JOINT: _share(joint, joint_labels),
         GIVEN: _share(conditional_logits(joint, m).flatten(0, 1), label),
         TRANSFORMATION: _share(models.transformation.logits(views), transformation),
     }

@@ -90,7 +90,10 @@ def test_a_parser_forgets_what_it_was_asked_before() -> None:
         ("--recipe digits --recipe cub200", "--recipe: give one word"),
         ("--recipe digits+color6", "unknown key 'transformations' in objective (fewshot_sla.classification.Baseline)"),
         ("--config nowhere.yaml", "nowhere.yaml: there is no such configuration file"),
-        ("--loop=3", "loop: must hold options (steps, validate_every, log_every, checkpoint_every), got '3'"),
+        (
+            "--loop=3",
+            "loop: must hold options (steps, validate_every, log_every, checkpoint_every, snapshot_every), got '3'",
+        ),
         ("--objective.label_loss=fewshot_sla.classification.label_losses.LDMA", "did you mean 'LDAM'?"),
         ("--objective.label_loss.reweightin=x", "did you mean 'reweighting'?"),
         ("--loop '{steps'", "--loop: not readable as YAML"),

@@ -19,7 +19,7 @@ BY_HAND = 2 * 9 * 1 * 4 * 16 * 16 + 2 * 9 * 4 * 4 * 8 * 8
 
 def test_operations_of_one_image() -> None:
     assert flops_per_image(CONVNET, (1, 16, 16)) == BY_HAND
-    resnet = {"class_path": "fewshot_sla.backbones.ResNet18", "init_args": {"in_channels": 3}}
+    resnet = {"class_path": "fewshot_sla.backbones.ResNetImageNet", "init_args": {"in_channels": 3}}
     # torchvision's own table: 1.814 GMAC for 1,000 classes; the last layer, 512 x 1000, is not the backbone's.
     assert flops_per_image(resnet, (3, 224, 224)) / 2 == pytest.approx(1.814e9 - 512_000, rel=1e-3)
 
