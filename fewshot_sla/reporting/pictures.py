@@ -34,9 +34,12 @@ def picture_path(output: str) -> Path:
     """Where a picture goes, as a user gives it.
 
     Raises:
-        UserError: if its name does not end as one of the forms of pictures.
+        UserError: if its name does not end as one of the forms of pictures, or a file stands where its folder should.
     """
     path = Path(output).expanduser()
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"--output {output}: give a file name that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+    in_the_way = next((folder for folder in path.parents if folder.exists() and not folder.is_dir()), None)
+    if in_the_way:  # said before hours are spent on what cannot be written
+        raise UserError(f"--output {output}: {in_the_way} is a file, not a folder; name another file")
     return path

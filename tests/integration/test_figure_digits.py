@@ -11,7 +11,6 @@ from fewshot_sla import figure
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.paper.figures.digits import METHODS
 from fewshot_sla.paper.figures.figure2 import sklearn_digits
-from tests.integration import doors
 
 PAIRS = [["1", "9"], ["4", "9"], ["6", "9"]]
 
@@ -131,7 +130,7 @@ def test_too_few_of_a_digit(few_digits: str, tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.real_data
 def test_real_mnist(real_data: Path, tmp_path: Path) -> None:
-    assert run(tmp_path, f"--mnist={real_data / 'mnist.npz'}", "--seeds=2", "--per_class=20") == 0
+    assert run(tmp_path, f"--mnist={real_data / 'mnist.npz'}", "--seeds=1", "--per_class=20", "--drawn=5") == 0
     found = {(entry["pair"][0], entry["tested"], entry["method"]): entry for entry in read(tmp_path)["results"]}
     assert found["6", "upright", "baseline"]["test_images"] == 958 + 1009  # as published
     assert found["6", "rotated", "DA"]["accuracy"] < 0.9 < 0.95 < found["6", "upright", "SLA+AG"]["accuracy"]
@@ -139,8 +138,10 @@ def test_real_mnist(real_data: Path, tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "taken").write_text("")
-    assert run(tmp_path / "taken", "--seeds=1", "--drawn=2") == 2
-    assert capsys.readouterr().err == f"error: {tmp_path / 'taken'}: File exists\n"
+    assert run(tmp_path / "taken") == 2  # before anything is computed: there is no progress
+    output = tmp_path / "taken" / "figure.png"
+    words = f"error: --output {output}: {tmp_path / 'taken'} is a file, not a folder; name another file\n"
+    assert capsys.readouterr().err == words
 
 
 def test_scikit_learn_is_not_installed(
@@ -151,9 +152,10 @@ def test_scikit_learn_is_not_installed(
     assert capsys.readouterr().err == "error: figure 2 needs scikit-learn: pip install scikit-learn\n"
 
 
-def test_help_in_a_process_of_its_own() -> None:
-    process = doors.start("figure", ["2", "--help"])
-    out, error = process.communicate()
-    assert (process.returncode, error) == (0, "")
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        run_door(figure.main, ["2", "--help"])
+    out, error = capsys.readouterr()
+    assert error == ""
     assert "--per_class" in out
     assert "training images of each digit" in " ".join(out.split())
