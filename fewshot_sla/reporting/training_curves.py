@@ -1,5 +1,6 @@
 """Training curves of several runs in one picture: accuracy and loss against the step."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -92,7 +93,7 @@ def metrics_of(folder: RunFolder) -> list[dict[str, float]]:
     folder.require()
     try:
         rows = read_metrics(folder.metrics)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
         raise UserError(f"{folder.metrics}: the file is damaged ({error})") from error
     if not rows:
         raise UserError(f"{folder.metrics}: there are no figures of the training yet")

@@ -88,7 +88,10 @@ def read_facts(
     folder.require()
     last = folder.last if folder.last.exists() else folder.best
     state = load_state(last)
-    text = folder.config.read_text(encoding="utf-8")
+    try:
+        text = folder.config.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise UserError(f"{folder.config}: not UTF-8 text ({error})") from error
     options = _options(folder.config, text)
     command = text.partition("\n")[0].removeprefix("# ") if text.startswith("# python") else ""
     recipe = recipe_of(command)
@@ -117,7 +120,10 @@ def recipe_of(command: str) -> str:
     >>> recipe_of("python -m fewshot_sla.train --recipe digits+sla --seed 1"), recipe_of("python -m fewshot_sla.train")
     ('digits+sla', '')
     """
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError:  # of a line that somebody edited
+        return ""
     for place, word in enumerate(words):
         if word.startswith("--recipe="):
             return word.removeprefix("--recipe=")

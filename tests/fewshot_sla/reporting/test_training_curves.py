@@ -140,3 +140,11 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"by which inference the best weights were chosen; name one with --inference$"):
         read_curves([silent], "validation")
     assert read_curves([silent], "validation", "single")
+
+
+@pytest.mark.parametrize("rows", ["1e999,1\n", f"1,{'9' * 200_000}\n"])
+def test_steps_and_figures_that_are_none(rows: str, tmp_path: Path) -> None:
+    run = made_up_run(tmp_path / "run")
+    run.metrics.write_text(f"step,loss\n{rows}")
+    with pytest.raises(UserError, match=r"metrics\.csv: the file is damaged"):
+        read_curves([run], "training")
