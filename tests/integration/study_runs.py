@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ OPTIONS = (
 )
 
 
-def study(folder: Path, *options: str) -> list[str]:
-    return [*RECIPES, "--folder", str(folder), *options, *OPTIONS]
+def study(folder: Path, *options: str, recipes: Sequence[str] = RECIPES) -> list[str]:
+    return [*recipes, "--folder", str(folder), *options, *OPTIONS]
 
 
 def outcome(folder: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The benchmarks run as a user runs them, and write what they say they write."""
 
+import importlib
 import importlib.util
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,18 @@ needs_peers = pytest.mark.skipif(
 )
 
 
-def run(name: str, json_file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(json_file), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    text = json_file.read_text()
-    assert str(ROOT) not in text  # results are for everybody: no paths of this machine
-    return json.loads(text), done.stdout
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[dict[str, Any], str]]:
+    """Runs a benchmark in this process, where what it imports is imported already."""
+
+    def run(name: str, *arguments: str) -> tuple[dict[str, Any], str]:
+        file = tmp_path / f"{name}.json"
+        importlib.import_module(f"benchmarks.{name}").main(["--quick", "--json", str(file), *arguments])
+        text = file.read_text()
+        assert str(ROOT) not in text  # results are for everybody: no paths of this machine
+        return json.loads(text), capsys.readouterr().out
+
+    return run
 
 
 def check_provenance(results: dict[str, Any]) -> None:
@@ -45,8 +50,8 @@ def check_figures(part: dict[str, Any]) -> None:
 
 
 @needs_peers
-def test_evaluation_is_equal_either_way(tmp_path: Path) -> None:
-    results, printed = run("evaluation", tmp_path / "evaluation.json", "--episodes", "6", "--rounds", "2")
+def test_evaluation_is_equal_either_way(run: Callable) -> None:
+    results, printed = run("evaluation", "--episodes", "6", "--rounds", "2")
     check_provenance(results)
     assert results["quick"]
     assert [case["objective"] for case in results["cases"]] == ["Plain", "SLA"]
@@ -66,8 +71,8 @@ def test_evaluation_is_equal_either_way(tmp_path: Path) -> None:
 
 
 @needs_peers
-def test_sampling_names_everybody(tmp_path: Path) -> None:
-    results, printed = run("sampling", tmp_path / "sampling.json", "--rounds", "2")
+def test_sampling_names_everybody(run: Callable) -> None:
+    results, printed = run("sampling", "--rounds", "1")
     check_provenance(results)
     assert [stage["stage"] for stage in results["stages"]] == ["index only", "gathered", "normalised"]
     for stage in results["stages"]:
@@ -77,8 +82,8 @@ def test_sampling_names_everybody(tmp_path: Path) -> None:
 
 
 @needs_peers
-def test_pipeline_feeds_a_network(tmp_path: Path) -> None:
-    results, printed = run("pipeline", tmp_path / "pipeline.json", "--rounds", "2", "--workers", "1")
+def test_pipeline_feeds_a_network(run: Callable) -> None:
+    results, printed = run("pipeline", "--rounds", "1", "--workers", "1")
     check_provenance(results)
     assert [stage["stage"] for stage in results["stages"]] == ["alone", "feeding ResNet-12"]
     for stage in results["stages"]:
@@ -91,10 +96,10 @@ def test_pipeline_feeds_a_network(tmp_path: Path) -> None:
         assert 0 < facts["not_backbone"]["min"] <= facts["not_backbone"]["median"] <= facts["not_backbone"]["max"] < 1
 
 
-def test_classification_takes_turns(tmp_path: Path) -> None:
-    chosen = ("plain loop", "ours", "backbone alone, bf16")
+def test_classification_takes_turns(run: Callable) -> None:
+    chosen = ("plain loop", "ours")
     small = ("--device", "cpu", "--rounds", "2", "--steps", "1", "--warm_ups", "1", "--workers", "0")
-    results, printed = run("classification", tmp_path / "classification.json", *small, "--contestants", *chosen)
+    results, printed = run("classification", *small, "--contestants", *chosen)
     check_provenance(results)
     (case,) = results["cases"]
     check_figures(case)

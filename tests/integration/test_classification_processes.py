@@ -1,7 +1,6 @@
 """The companion trainer in processes of its own: killed and resumed, and two at once."""
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import classification_doors as classification
 from tests.integration import doors
-from tests.integration.test_processes import assert_same_run, wait_for_step
 
 LONG = (
     *classification.TINY,
@@ -25,18 +23,6 @@ LONG = (
     "--loop.log_every=2",
     "--loop.checkpoint_every=4",
 )
-
-
-def test_killed_at_a_random_step_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    whole, folder = tmp_path / "whole", tmp_path / "run"
-    assert doors.run_door(train.main, [*LONG, f"--run_folder={whole}"]) == 0
-    process = doors.start("train", [*LONG, f"--run_folder={folder}"])
-    wait_for_step(folder, random.randrange(5, 40), process)
-    process.kill()
-    process.communicate()
-    assert checkpoint.load_checkpoint(folder / "last.safetensors")[1]["step"] < 60
-    assert doors.run_door(train.main, ["--resume", f"--run_folder={folder}"]) == 0
-    assert_same_run(whole, folder)
 
 
 def test_two_processes_that_divide_a_pass_train_like_one(tmp_path: Path) -> None:
