@@ -124,5 +124,5 @@ def _intervals(entry: Mapping[str, Any]) -> dict[str, Figure]:
         if name == key or type(value) not in (int, float):
             continue
         mean = entry.get(f"{name}_accuracy")
-        found[name] = percent(mean, value) if type(mean) in (int, float) else percent(value)
+        found[name] = percent(mean, value) if isinstance(mean, (int, float)) else percent(value)
     return found
