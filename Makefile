@@ -16,7 +16,7 @@ run: $(VENV)/installed  ## meta-train ProtoNet with and without label augmentati
 	$(BIN)/python -m fewshot_sla.compare $(PLAIN) $(SLA)
 
 test: $(VENV)/installed-dev lint typecheck  ## everything that must hold
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # dear files first; one thread each: see tests/conftest.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # one thread each: see tests/conftest.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

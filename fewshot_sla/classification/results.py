@@ -35,6 +35,7 @@ class ClassificationResult(Result):
 
     Attributes:
         crops: of each image, whose probabilities were averaged; 1 for the images as they are.
+        padding: pixels of black around the image that crops were cut from; 0 if there were none.
         images: how many.
         groups: mean accuracy of the classes with many, medium and few training images, where there are any.
         per_class: accuracy of each class, in the order of the labels.
@@ -43,6 +44,7 @@ class ClassificationResult(Result):
     program: ClassVar[str] = "test"
 
     crops: int = field(default=1, metadata=KEY)
+    padding: int = field(default=0, metadata=KEY)
     images: int
     groups: dict[str, float] = field(default_factory=dict)
     per_class: list[float]
@@ -60,7 +62,7 @@ class ClassificationResult(Result):
     @property
     def predictions(self) -> str:
         """Name, in the run folder, of the file with the prediction for every image."""
-        crops = f"_{self.crops}crops" if self.crops > 1 else ""
+        crops = f"_{self.crops}crops_padding{self.padding}" if self.crops > 1 else ""
         return f"predictions/{self.split}_{self.inference}{crops}.csv"
 
     @property
@@ -77,6 +79,7 @@ def summarize_classes(
     primary: str,  # name of the inference that the best checkpoint was chosen by
     step: int,  # of the weights that were tested
     crops: int = 1,
+    padding: int = 0,
 ) -> list[ClassificationResult]:
     """One result an inference."""
     dataset, split = split_of(images)
@@ -90,6 +93,7 @@ def summarize_classes(
             split=split,
             inference=name,
             crops=crops,
+            padding=padding,
             images=len(right),
             accuracy=float(right.mean()),
             ci95=interval_half_width(right),

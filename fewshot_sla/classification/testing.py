@@ -194,7 +194,9 @@ def check_inferences(runs: Sequence[TrainedClassifier], inference: str) -> None:
 def _summarized(found: Predictions, run: TrainedClassifier, images: Images, padding: int) -> list[ClassificationResult]:
     """What predictions of a run, or of an ensemble whose first member it is, come to."""
     primary, counts = run.recipe.objective.primary, run.state["class_counts"]
-    return summarize_classes(found, images, counts, primary=primary, step=run.step, crops=crops_of(padding))
+    return summarize_classes(
+        found, images, counts, primary=primary, step=run.step, crops=crops_of(padding), padding=padding
+    )
 
 
 def _table(run: TrainedClassifier, results: Sequence[ClassificationResult], images: Images) -> Table:

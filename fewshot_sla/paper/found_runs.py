@@ -8,6 +8,7 @@ from typing import Any
 from episodes.errors import UserError
 from fewshot_sla.classification.ensemble import EnsembleRecord, read_ensemble
 from fewshot_sla.classification.kind import CLASSIFICATION
+from fewshot_sla.classification.recipe import ClassificationTest
 from fewshot_sla.classification.results import ClassificationResult
 from fewshot_sla.cli.recipes import recipe_name, wing_of
 from fewshot_sla.paper.recipe_of_run import check_recipe, configuration_of, resolved_recipe, share_of
@@ -151,10 +152,11 @@ class FoundRuns:
         try:
             results = kind.results(run.folder, self.split)
             if kind is CLASSIFICATION and run.folder.results.exists():
+                wanted = self.split, run.step, ClassificationTest().padding
                 ten_crops += [
                     result
                     for result in read_results(run.folder, ClassificationResult)
-                    if (result.split, result.step) == (self.split, run.step) and result.crops > 1
+                    if (result.split, result.step, result.padding) == wanted and result.crops > 1
                 ]
         except UserError as error:
             self._say(error)

@@ -47,7 +47,7 @@ def is_done(kind: Kind[Any, Any], cell: Cell, split: str) -> bool:
     if not (cell.folder.holds_run and cell.folder.results.exists()):
         return False
     try:
-        return is_trained(kind, cell.arguments) and bool(kind.results(cell.folder, split))
+        return is_trained(kind, cell.arguments) and _is_tested(kind, cell, split)
     except OtherRunError as error:
         raise _of_a_study(error) from error
 
@@ -64,9 +64,16 @@ def train_and_test(kind: Kind[Any, Any], cell: Cell, split: str) -> None:
             train_as_told(kind, [*cell.arguments, *(["--resume"] if cell.folder.holds_run else [])])
     except OtherRunError as error:
         raise _of_a_study(error) from error
-    if not kind.results(cell.folder, split):
+    if not _is_tested(kind, cell, split):
         configuration = yaml.safe_load(cell.folder.config.read_text(encoding="utf-8"))
         kind.test(cell.folder, split, hardware_of(configuration))
+
+
+def _is_tested(kind: Kind[Any, Any], cell: Cell, split: str) -> bool:
+    """Whether there are results of the standard test, and the tables that belong to them."""
+    results = kind.results(cell.folder, split)
+    files = [cell.folder.path / name for result in results for name in result.files.values()]
+    return bool(results) and all(file.is_file() for file in files)
 
 
 def _of_a_study(error: OtherRunError) -> UserError:

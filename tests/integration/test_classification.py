@@ -136,12 +136,18 @@ def test_an_ensemble_keeps_the_inferences_that_all_members_have(
 
 
 def test_ten_crops_stand_beside_the_images_as_they_are(runs: dict[str, Path]) -> None:
-    before = {(r.inference, r.crops): r for r in doors.results_of(runs["MT"]) if r.split == "test"}
-    assert doors.run_class_test(runs["MT"], "--ten_crop", "--padding=1") == 0
-    after = {(r.inference, r.crops): r for r in doors.results_of(runs["MT"]) if r.split == "test"}
-    assert set(after) == {(name, crops) for name in INFERENCES["MT"] for crops in (1, 10)}
+    def found() -> dict:
+        return {(r.inference, r.crops, r.padding): r for r in doors.results_of(runs["MT"]) if r.split == "test"}
+
+    before = found()
+    for padding in (1, 2):  # other crops are another test: they are kept apart, and never compared
+        assert doors.run_class_test(runs["MT"], "--ten_crop", f"--padding={padding}") == 0
+    after = found()
+    assert set(after) == {(name, *crops) for name in INFERENCES["MT"] for crops in ((1, 0), (10, 1), (10, 2))}
     assert all(after[key] == before[key] for key in before)
-    assert (runs["MT"] / "predictions" / "test_single_10crops.csv").is_file()
+    assert after["single", 10, 1].protocol != after["single", 10, 2].protocol
+    for padding in (1, 2):
+        assert (runs["MT"] / "predictions" / f"test_single_10crops_padding{padding}.csv").is_file()
 
 
 def test_an_ensemble_of_ten_crops_stands_beside_that_of_the_images_as_they_are(

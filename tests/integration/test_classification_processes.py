@@ -1,4 +1,4 @@
-"""The companion trainer in processes of its own: killed and resumed, and two at once."""
+"""The companion trainer by two processes at once."""
 
 import json
 from pathlib import Path
@@ -11,18 +11,6 @@ from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.metrics import read_metrics
 from tests.integration import classification_doors as classification
 from tests.integration import doors
-
-LONG = (
-    *classification.TINY,
-    *classification.SMALL,
-    *classification.objective("SLASD"),
-    "--augmentation=episodes.images.augmentation.CropFlipJitter",
-    "--augmentation.padding=1",
-    "--loop.steps=60",
-    "--loop.validate_every=10",
-    "--loop.log_every=2",
-    "--loop.checkpoint_every=4",
-)
 
 
 def test_two_processes_that_divide_a_pass_train_like_one(tmp_path: Path) -> None:

@@ -206,7 +206,9 @@ def test_a_study_tests_whatever_inference_is_missing(config: Path, tmp_path: Pat
         test = [r for r in document["results"] if (r["split"], r["inference"]) == ("test", "aggregated")]
         document["results"] = [r for r in document["results"] if r not in test]
         (run / "results.json").write_text(json.dumps(document))
+        (run / "predictions" / "test_single.csv").unlink()  # what a paired difference is made of
         assert doors.run_study(*arguments) == 0
+        assert (run / "predictions" / "test_single.csv").is_file()
         assert json.loads((tmp_path / "study" / "study.json").read_text())["rows"] == whole
 
 

@@ -77,7 +77,7 @@ def test_without_slurm_or_submitit_one_line_says_what_to_do(
 def test_jobs_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     assert (
-        run_study(*study_runs.study(folder, "--seeds=0", "--launch=local", "--workers=2", recipes=["digits+baseline"]))
+        run_study(*study_runs.study(folder, "--seeds=0", "--launch=local", "--workers=1", recipes=["digits+baseline"]))
         == 0
     )
     assert len(list(folder.glob("logs/*/*_result.pkl"))) == 1
