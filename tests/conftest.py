@@ -1,5 +1,6 @@
 """What holds for every test: one thread, a cache of its own, repeatable examples; and where real images are."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,22 @@ def one_thread() -> Iterator[None]:
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests neither read nor write the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FEWSHOT_SLA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all workers: letters are drawn once
+        patch.setenv("FEWSHOT_SLA_CACHE", str(shared / "cache"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def seldom_collected() -> Iterator[None]:
+    """What stays for the whole session is not looked through again and again for garbage."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -59,9 +59,9 @@ def save_meta(folder: RunFolder) -> None:
 
 def save_classification(folder: RunFolder) -> None:
     found, images = known.predictions(), known.images()
-    for crops in (1, 10):
+    for crops, padding in ((1, 0), (10, 4)):
         results = summarize_classes(
-            found, images, known.CLASS_COUNTS, primary="aggregated", step=known.STEP, crops=crops
+            found, images, known.CLASS_COUNTS, primary="aggregated", step=known.STEP, crops=crops, padding=padding
         )
         details = {**known.DETAILS, "wall_time_s": {f"{crops} crops": 0.5}}
         save_results(folder, results, prediction_tables(results, found, images.class_names), images, details)
