@@ -6,7 +6,7 @@ RUNS ?= runs/glyphs
 PLAIN = $(RUNS)/protonet_plain
 SLA = $(RUNS)/protonet_sla
 
-.PHONY: run test lint typecheck clean
+.PHONY: run test test-slow lint typecheck clean
 
 run: $(VENV)/installed  ## meta-train ProtoNet with and without label augmentation, test both, compare them
 	$(BIN)/python -m fewshot_sla.meta_train --recipe glyphs+protonet+plain --run_folder $(PLAIN) --resume
@@ -15,8 +15,14 @@ run: $(VENV)/installed  ## meta-train ProtoNet with and without label augmentati
 	$(BIN)/python -m fewshot_sla.meta_test $(SLA)
 	$(BIN)/python -m fewshot_sla.compare $(PLAIN) $(SLA)
 
+# One thread each: see tests/conftest.py.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed-dev lint typecheck  ## everything that must hold
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # one thread each: see tests/conftest.py
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## the benchmarks themselves, more real processes, all of the real images
+	$(PYTEST) -m slow
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -49,6 +49,7 @@ def check_figures(part: dict[str, Any]) -> None:
         assert 0 < compared["min"] <= compared["median"] <= compared["max"]
 
 
+@pytest.mark.slow
 @needs_peers
 def test_evaluation_is_equal_either_way(run: Callable) -> None:
     results, printed = run("evaluation", "--episodes", "6", "--rounds", "2")
@@ -70,6 +71,7 @@ def test_evaluation_is_equal_either_way(run: Callable) -> None:
     assert set(augmented["accuracy"]) == {"single", "aggregated"}
 
 
+@pytest.mark.slow
 @needs_peers
 def test_sampling_names_everybody(run: Callable) -> None:
     results, printed = run("sampling", "--rounds", "1")
@@ -81,6 +83,7 @@ def test_sampling_names_everybody(run: Callable) -> None:
         assert all(name in printed for name in stage["contestants"])
 
 
+@pytest.mark.slow
 @needs_peers
 def test_pipeline_feeds_a_network(run: Callable) -> None:
     results, printed = run("pipeline", "--rounds", "1", "--workers", "1")
@@ -96,6 +99,7 @@ def test_pipeline_feeds_a_network(run: Callable) -> None:
         assert 0 < facts["not_backbone"]["min"] <= facts["not_backbone"]["median"] <= facts["not_backbone"]["max"] < 1
 
 
+@pytest.mark.slow
 def test_classification_takes_turns(run: Callable) -> None:
     chosen = ("plain loop", "ours")
     small = ("--device", "cpu", "--rounds", "2", "--steps", "1", "--warm_ups", "1", "--workers", "0")

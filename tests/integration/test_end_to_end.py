@@ -192,7 +192,7 @@ def test_accumulation_is_exactly_equivalent_where_episodes_do_not_mix(tmp_path: 
     [
         ("--precision=bf16-mixed", 0.1),
         ("--channels_last=false", 1e-3),
-        ("--compile=true", 1e-3),
+        pytest.param("--compile=true", 1e-3, marks=pytest.mark.slow),
         ("--placement=pinned", 0),
     ],
 )

@@ -128,6 +128,7 @@ def test_too_few_of_a_digit(few_digits: str, tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == words
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_mnist(real_data: Path, tmp_path: Path) -> None:
     assert run(tmp_path, f"--mnist={real_data / 'mnist.npz'}", "--seeds=1", "--per_class=20", "--drawn=5") == 0

@@ -146,6 +146,7 @@ def test_two_processes_train_and_evaluate_and_test_like_one(tmp_path: Path) -> N
     assert {path.name: path.read_text() for path in (folder / "per_episode").iterdir()} == files
 
 
+@pytest.mark.slow
 def test_a_launcher_of_two_processes_for_one_device_is_refused(tmp_path: Path) -> None:
     def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29555"]
@@ -159,6 +160,7 @@ def test_a_launcher_of_two_processes_for_one_device_is_refused(tmp_path: Path) -
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_waiting_for_a_machine_that_does_not_come_ends_with_a_line(tmp_path: Path) -> None:
     two = ("--num_nodes=2", "--episodes_per_step=2", "--wait_s=3", f"--run_folder={tmp_path / 'run'}")
     environment = {**os.environ, "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29556"}

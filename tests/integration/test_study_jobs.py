@@ -74,6 +74,7 @@ def test_without_slurm_or_submitit_one_line_says_what_to_do(
     assert "needs submitit: pip install 'fewshot-sla[slurm]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_jobs_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     assert (

@@ -52,6 +52,7 @@ def test_killed_workers_a_killed_driver_and_two_drivers_at_once(sequential: Path
     assert study_runs.outcome(folder) == study_runs.outcome(sequential)
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_workers_save_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     driver = start("study", study_runs.study(folder, "--workers=2", "--seeds=0"))

@@ -295,6 +295,7 @@ class TestBadInput:
         assert f"left out {root / 'val'}; what is held out of train is said by val_per_class" in notes
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_all_real_images(real_data: Path, tmp_path: Path) -> None:
     """500 and 100 of the 600 images a class; the original membership of these is not known."""

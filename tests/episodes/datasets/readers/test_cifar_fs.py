@@ -324,6 +324,7 @@ def test_all_real_images(real_images: Images, tmp_path: Path) -> None:
         assert pairs[2] == reader.published_overlap
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_images_as_files(real_images: Images, tmp_path: Path) -> None:
     """The 9600 images of CIFAR-FS val, written once; the other forms hold links to the same folders."""

@@ -166,6 +166,7 @@ def test_the_limit_lies_in_a_gap(measured):
     assert np.abs(measured[1] - glyph_letters.LIKENESS_LIMIT).min() > 2e-4
 
 
+@pytest.mark.slow
 def test_another_process_and_folder_give_the_same_bytes_and_a_picture(splits, tmp_path):
     environment = {**os.environ, "FEWSHOT_SLA_CACHE": str(tmp_path / "cache"), "PYTHONHASHSEED": "1"}
     command = [sys.executable, "-W", "error", "-m", "episodes.datasets.glyphs.sheet", str(tmp_path / "sheet.png")]

@@ -104,6 +104,7 @@ def test_rotations_make_four_exact_classes_of_a_character(fake: Path) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_drawings_are_read(real_data: Path, tmp_path: Path) -> None:
     with np.load(real_data / "omniglot.npz") as arrays:

@@ -226,6 +226,7 @@ def test_names_of_data_sets_may_be_anything(fake: Fake) -> None:
     assert fake.store_file("train").parent == Path(str(fake.cache_dir))
 
 
+@pytest.mark.slow
 def test_processes_that_decode_at_once_do_no_harm(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path[:0] = sys.argv[1:2]; from test_source import Fake\n"
