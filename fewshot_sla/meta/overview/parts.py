@@ -74,9 +74,12 @@ def run_parts(
 
 
 def shown_result(results: Sequence[EpisodeResult]) -> EpisodeResult | None:
-    """The result that is looked at: by the primary inference, of the test split if there is one, with fewest shots."""
-    primary = [result for result in results if result.primary]
-    return min(primary, key=lambda result: (result.split != "test", result.k_shot, -result.episodes), default=None)
+    """The result that is looked at: by the primary inference, of test if there is one, without crops, fewest shots."""
+
+    def order(result: EpisodeResult) -> tuple[bool, int, int, int]:
+        return result.split != "test", result.crops, result.k_shot, -result.episodes
+
+    return min((result for result in results if result.primary), key=order, default=None)
 
 
 def by_class(
@@ -118,12 +121,9 @@ class _Seen:
     ) -> None:
         if not looking.episodes:
             raise UserError("not asked for: --episodes 0")
-        again = f"run python -m fewshot_sla.meta_test {run.folder.path}"
-        if result.step != run.step:
-            raise UserError(f"the results are of step {result.step}, the weights are of step {run.step}; {again}")
+        run.check_weights(result)
         images = load_split(run.recipe.data, result.split)
-        if images.fingerprint != result.fingerprint:
-            raise UserError(f"the images of {images.name} are not those of the results any more; {again}")
+        run.check_images(result, images)
         fabric: Fabric = hardware.fabric()
         hardware.prepare(run.to(fabric.device).model)
         images = images.on(fabric.device, hardware.placement)
