@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
-from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.cli.door import OK, chosen, run_door
 from fewshot_sla.paper.figures.options import DigitPairs, LimitedData, SnapshotCurves, ViewBudgets
 from fewshot_sla.training.recipe import Hardware
 
@@ -25,17 +25,10 @@ Each writes a picture (--output, .png, .svg or .pdf), beside it a JSON with all 
 
 def main(arguments: Sequence[str]) -> int:
     """Draw one figure."""
-    kind, *rest = arguments or ["--help"]
-    if kind in ("-h", "--help"):
-        sys.stdout.write(_USAGE)
-        return OK
-    if kind not in KINDS:
-        raise UserError(f"no such figure: {kind!r}; choose from {', '.join(KINDS)}")
-    KINDS[kind](rest)
-    return OK
+    return chosen("figure", KINDS, _USAGE, arguments)
 
 
-def _figure2(arguments: Sequence[str]) -> None:
+def _figure2(arguments: Sequence[str]) -> int:
     parser = _parser(
         "2",
         "Tell two digits apart with linear classifiers of their pixels, with and without a label for each rotation: "
@@ -49,9 +42,10 @@ def _figure2(arguments: Sequence[str]) -> None:
     from fewshot_sla.paper.figures.figure2 import figure2  # heavy imports come after the command line is known
 
     figure2(options)
+    return OK
 
 
-def _figure3(arguments: Sequence[str]) -> None:
+def _figure3(arguments: Sequence[str]) -> int:
     parser = _parser(
         "3",
         "Training and test accuracy of classifiers among the classes, on images as they are, against the step. The "
@@ -74,9 +68,10 @@ def _figure3(arguments: Sequence[str]) -> None:
     from fewshot_sla.paper.figures.figure3 import figure3
 
     figure3(options.runs, options.inference, drawn, hardware)
+    return OK
 
 
-def _figure4(arguments: Sequence[str]) -> None:
+def _figure4(arguments: Sequence[str]) -> int:
     parser = _parser(
         "4",
         "Relative gain (accuracy / accuracy of the baseline - 1) against the number n of training images a class. "
@@ -90,9 +85,10 @@ def _figure4(arguments: Sequence[str]) -> None:
     from fewshot_sla.paper.figures.figure4 import figure4
 
     figure4(options.runs, limited)
+    return OK
 
 
-def _views(arguments: Sequence[str]) -> None:
+def _views(arguments: Sequence[str]) -> int:
     parser = _parser(
         "views",
         "Relative gain of a trained model when it aggregates 1, 2, ..., M of its views: the mean over the subsets of "
@@ -108,9 +104,10 @@ def _views(arguments: Sequence[str]) -> None:
     from fewshot_sla.paper.figures.figure_views import figure_views
 
     figure_views(options.run, budgets, hardware)
+    return OK
 
 
-KINDS: dict[str, Callable[[Sequence[str]], None]] = {"2": _figure2, "3": _figure3, "4": _figure4, "views": _views}
+KINDS: dict[str, Callable[[Sequence[str]], int]] = {"2": _figure2, "3": _figure3, "4": _figure4, "views": _views}
 
 
 def _parser(kind: str, description: str, *groups: type) -> configuration.ComposingParser:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
-from fewshot_sla.cli.door import OK, run_door
+from fewshot_sla.cli.door import OK, chosen, run_door
 from fewshot_sla.runs.folder import RunFolder
 
 _USAGE = """usage: python -m fewshot_sla.plot KIND [options]
@@ -22,13 +22,7 @@ python -m fewshot_sla.plot KIND --help tells the options.
 
 def main(arguments: Sequence[str]) -> int:
     """Draw one kind of picture."""
-    kind, *rest = arguments or ["--help"]
-    if kind in ("-h", "--help"):
-        sys.stdout.write(_USAGE)
-        return OK
-    if kind not in KINDS:
-        raise UserError(f"no such kind of plot: {kind!r}; choose from {', '.join(KINDS)}")
-    return KINDS[kind](rest)
+    return chosen("kind of plot", KINDS, _USAGE, arguments)
 
 
 def _curves(arguments: Sequence[str]) -> int:

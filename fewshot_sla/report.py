@@ -3,18 +3,14 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from episodes.errors import UserError
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.door import OK, run_door
 from fewshot_sla.reporting.overview.parts import Looking
 from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.studies.kinds import KINDS
+from fewshot_sla.studies.kinds import kind_of
 from fewshot_sla.training.recipe import Hardware
-
-if TYPE_CHECKING:
-    from fewshot_sla.training.kind import Kind
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,24 +55,6 @@ def main(arguments: Sequence[str]) -> int:
     write_text(output, overview_page(facts, parts))
     show(f"report: {output}")
     return OK
-
-
-def kind_of(folder: RunFolder) -> "Kind[Any, Any]":
-    """The kind of training that a run is of.
-
-    Raises:
-        UserError: if there is no run, or it is of another program.
-    """
-    from fewshot_sla.runs.checkpoint import load_state
-
-    folder.require()
-    program = load_state(folder.checkpoint).get("program")
-    for kind in KINDS.values():
-        if kind.program == program:
-            return kind
-    raise UserError(
-        f"{folder.path}: this is not a run of this version's {' or '.join(k.program for k in KINDS.values())}"
-    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,29 +141,42 @@ def prediction_tables(
     }
 
 
-def read_predictions(
-    folder: RunFolder, result: ClassificationResult
-) -> tuple[NDArray[np.str_], NDArray[np.str_]]:  # [n] the class of each image, [n] the one that was predicted
+class SaidOfImages(NamedTuple):
+    """What predictions/*.csv says of n images."""
+
+    labels: NDArray[np.str_]  # [n] the right classes
+    given: NDArray[np.str_]  # [n] the predicted ones
+    probabilities: NDArray[np.float64]  # [n] of the predicted ones
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[n] whether the prediction is the right class."""
+        return self.labels == self.given
+
+
+def read_predictions(folder: RunFolder, result: ClassificationResult) -> SaidOfImages:
     """What was said of every image of a result.
 
     Raises:
         UserError: if the file is not there, is damaged, or does not come to what the result says.
     """
     path = folder.path / result.predictions
-    again = f"run python -m fewshot_sla.test on {folder.path} again"
+    again = f"run python -m fewshot_sla.test {folder.path} again"
     if not path.is_file():
         raise UserError(f"{path}: the predictions are gone; {again}")
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [(row.get("class"), row.get("predicted")) for row in csv.DictReader(file)]
-    except (ValueError, csv.Error) as error:  # not even text
+            rows = [(row.get("class"), row.get("predicted"), row.get("probability")) for row in csv.DictReader(file)]
+        probabilities = np.array([probability or "?" for *_, probability in rows]).astype(np.float64)
+    except (ValueError, csv.Error) as error:  # not even text, or no number
         raise UserError(f"{path}: the file is damaged ({error}); {again}") from error
     if len(rows) != result.images or any(None in row for row in rows):
         raise UserError(f"{path}: the file is damaged or of other images ({len(rows)} of {result.images}); {again}")
-    labels, predicted = np.array(rows, dtype=np.str_).T
-    if abs((labels == predicted).mean() - result.accuracy) > _ROUNDING:
+    labels, given = np.array([row[:2] for row in rows], dtype=np.str_).T
+    said = SaidOfImages(labels, given, probabilities)
+    if abs(said.right.mean() - result.accuracy) > _ROUNDING:
         raise UserError(f"{path}: its predictions do not come to the accuracy in {folder.results.name}; {again}")
-    return labels, predicted
+    return said
 
 
 def paired_outcomes(folder: RunFolder, result: ClassificationResult) -> Outcomes:
@@ -172,8 +185,8 @@ def paired_outcomes(folder: RunFolder, result: ClassificationResult) -> Outcomes
     Raises:
         UserError: if the file with the predictions is not there, is damaged or not as long as the result says.
     """
-    labels, predicted = read_predictions(folder, result)
-    return Outcomes((predicted == labels).astype(np.int64)[:, None], labels[:, None], 1)
+    said = read_predictions(folder, result)
+    return Outcomes(said.right.astype(np.int64)[:, None], said.labels[:, None], 1)
 
 
 def _as_csv(

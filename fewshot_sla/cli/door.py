@@ -1,7 +1,7 @@
 """What every command-line door has in common: one line for an error, and an exit code that says how it ended."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from episodes.errors import UserError
 from fewshot_sla.cli.memory import keep_freed_memory
@@ -20,6 +20,26 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, OSError):  # a full disk, a folder that may not be written to
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
     return " ".join(str(error).split())
+
+
+def chosen(
+    what: str,  # that is chosen, for instance "figure"
+    kinds: Mapping[str, Callable[[Sequence[str]], int]],
+    usage: str,
+    arguments: Sequence[str],
+) -> int:
+    """Call the part of a door that the first argument names; show the usage if there is none, or --help.
+
+    Raises:
+        UserError: if there is no such part.
+    """
+    kind, *rest = arguments or ["--help"]
+    if kind in ("-h", "--help"):
+        sys.stdout.write(usage)
+        return OK
+    if kind not in kinds:
+        raise UserError(f"no such {what}: {kind!r}; choose from {', '.join(kinds)}")
+    return kinds[kind](rest)
 
 
 def run_door(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:

@@ -9,10 +9,12 @@ import yaml
 from jsonargparse import Namespace
 
 from episodes.errors import UserError
+from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.cli import configuration
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.runs.results import Result
 from fewshot_sla.training.kind import Kind, M, R
 
 
@@ -57,6 +59,21 @@ class TrainedRun(Generic[R, M]):
         tensors, state = checkpoint.load_checkpoint(path)
         checkpoint.load_weights(self.model, checkpoint.without_prefix("model", tensors), path)
         return replace(self, state=state)
+
+    def check_weights(self, result: Result) -> None:
+        """Raise UserError unless a result is of the weights that the run keeps now."""
+        if result.step != self.step:
+            raise UserError(
+                f"the results are of step {result.step}, the weights are of step {self.step}; {self._test_again()}"
+            )
+
+    def check_images(self, result: Result, images: Images) -> None:
+        """Raise UserError unless a result is of these images."""
+        if images.fingerprint != result.fingerprint:
+            raise UserError(f"the images of {images.name} are not those of the results any more; {self._test_again()}")
+
+    def _test_again(self) -> str:
+        return f"run python -m fewshot_sla.{self.state['tester']} {self.folder.path}"
 
     def to(self, device: torch.device | str) -> "TrainedRun[R, M]":
         """Move model and normalisation (in place) to a device."""

@@ -1,8 +1,6 @@
 """The parts of a classifier in a report: from the prediction for every image, and from some predicted again."""
 
-import csv
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +15,7 @@ from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.predictions import images_per_pass
 from fewshot_sla.classification.recipe import Classification
-from fewshot_sla.classification.results import ClassificationResult
+from fewshot_sla.classification.results import ClassificationResult, SaidOfImages, read_predictions
 from fewshot_sla.inference import inference_title
 from fewshot_sla.inference.first_views import right_by_views, views_asked, widest_inference
 from fewshot_sla.reporting.overview.neighbours import feature_map, images_of_map
@@ -43,14 +41,6 @@ from fewshot_sla.training.trained import TrainedRun
 
 Trained = TrainedRun[Classification, Classifier]
 _MOST_MISTAKES = 24  # pictures that are shown
-
-
-class Said(NamedTuple):
-    """What predictions/*.csv says of n images, a row each."""
-
-    labels: NDArray[np.str_]  # [n] the right classes
-    given: NDArray[np.str_]  # [n] the predicted ones
-    probabilities: NDArray[np.float64]  # [n] of the predicted ones
 
 
 def run_parts(
@@ -88,28 +78,7 @@ def shown_result(results: Sequence[ClassificationResult]) -> ClassificationResul
     return min(primary, key=lambda result: (result.split != "test", result.crops), default=None)
 
 
-def read_predictions(folder: RunFolder, result: ClassificationResult) -> Said:
-    """The prediction for every image of a result.
-
-    Raises:
-        UserError: if the file is not there, damaged, or not as long as the result says.
-    """
-    path = folder.path / result.predictions
-    again = f"run python -m fewshot_sla.test {folder.path} again"
-    if not path.is_file():
-        raise UserError(f"{path}: the predictions are gone; {again}")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(row["class"], row["predicted"], float(row["probability"])) for row in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: the file is damaged ({error}); {again}") from error
-    if len(rows) != result.images:
-        raise UserError(f"{path}: {len(rows)} of {result.images} images; {again}")
-    labels, given, probabilities = zip(*rows, strict=True)
-    return Said(np.array(labels), np.array(given), np.array(probabilities))
-
-
-def confusion(said: Said) -> Confusion:
+def confusion(said: SaidOfImages) -> Confusion:
     """All images, in the order in which their classes occur."""
     names = list(dict.fromkeys([*said.labels.tolist(), *said.given.tolist()]))
     place = {name: number for number, name in enumerate(names)}
@@ -119,18 +88,17 @@ def confusion(said: Said) -> Confusion:
     return Confusion(tuple(names), counts, f"All {len(said.labels):,} images of the test.")
 
 
-def by_class(said: Said, result: ClassificationResult) -> dict[str, ClassAccuracy]:
+def by_class(said: SaidOfImages, result: ClassificationResult) -> dict[str, ClassAccuracy]:
     """Accuracy of each class that has images."""
-    right = said.labels == said.given
     found = {}
     for name in dict.fromkeys(said.labels.tolist()):
-        mine = right[said.labels == name]
+        mine = said.right[said.labels == name]
         found[name] = ClassAccuracy(float(mine.mean()), f"{len(mine)} images")
     return found
 
 
 def _both(
-    seen: "_Seen | Missing", said: Said | Missing, make: Callable[["_Seen", Said], tuple[Example, ...]]
+    seen: "_Seen | Missing", said: SaidOfImages | Missing, make: Callable[["_Seen", SaidOfImages], tuple[Example, ...]]
 ) -> tuple[Example, ...] | Missing:
     if isinstance(said, Missing):
         return said
@@ -158,12 +126,9 @@ class _Seen:
     ) -> None:
         if not looking.images:
             raise UserError("not asked for: --images 0")
-        again = f"run python -m fewshot_sla.test {run.folder.path}"
-        if result.step != run.step:
-            raise UserError(f"the results are of step {result.step}, the weights are of step {run.step}; {again}")
+        run.check_weights(result)
         images = open_split(run.recipe.data, result.split)
-        if images.fingerprint != result.fingerprint:
-            raise UserError(f"the images of {images.name} are not those of the results any more; {again}")
+        run.check_images(result, images)
         fabric = hardware.fabric()
         hardware.prepare(run.to(fabric.device).model)
         self._run, self._autocast, self._on_progress = run, fabric.autocast, on_progress
@@ -171,9 +136,9 @@ class _Seen:
         self._batches = self._images.batches(1, 0)
         self._most = min(looking.images, len(images))
 
-    def mistakes(self, said: Said) -> tuple[Example, ...]:
+    def mistakes(self, said: SaidOfImages) -> tuple[Example, ...]:
         """The pictures that were given a wrong label with the highest probability, by their class."""
-        wrong = np.flatnonzero(said.labels != said.given)
+        wrong = np.flatnonzero(~said.right)
         worst = wrong[np.argsort(-said.probabilities[wrong], kind="stable")][:_MOST_MISTAKES]
         if not len(worst):
             return (Example("No mistake: every image was given its own label", ()),)

@@ -10,11 +10,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from fewshot_sla.paper.figures.options import LimitedData
 from fewshot_sla.paper.figures.output import lines_about, write_numbers
-from fewshot_sla.paper.figures.relative_gain import Gains, LimitedRun, find_runs, read_runs, relative_gains, unfinished
+from fewshot_sla.paper.figures.relative_gain import Gains, LimitedRun, find_runs, read_runs, relative_gains
 from fewshot_sla.paper.published import published
 from fewshot_sla.reporting.formats import show
 from fewshot_sla.reporting.pictures import COLORS, picture, picture_path
 from fewshot_sla.reporting.tables import Figure, Table, percent, unique
+from fewshot_sla.runs.unfinished import unfinished
 
 _APART = 0.12  # how far lines are moved aside, as a share of the least distance between two n
 _PUBLISHED = {"SLA+AG": ("aggregated",), "without aggregation": ("single", "distilled")}  # row: inferences of ours
@@ -37,7 +38,8 @@ def figure4(paths: Sequence[str], options: LimitedData) -> None:
         gain_table(found, f"relative gain over {options.baseline}, %: {_cut(dataset)}"),
         largest_table(found, _cut(dataset)),
     ]
-    show(*tables, *unfinished(runs), *lines_about(output), form=options.format)
+    remarks = filter(None, (unfinished(run.folder) for run in runs))
+    show(*tables, *remarks, *lines_about(output), form=options.format)
 
 
 def gain_table(found: Sequence[Gains], title: str) -> Table:

@@ -102,16 +102,6 @@ def relative_gains(
     return found
 
 
-def unfinished(runs: Sequence[LimitedRun]) -> list[str]:
-    """A sentence for every run whose training is not at its end."""
-    sentences = []
-    for run in runs:
-        last = load_state(run.folder.last) if run.folder.last.exists() else {}
-        if last.get("step", 0) < last.get("steps", 0):
-            sentences.append(f"{run.folder.path}: not finished, {last['step']} of {last['steps']} steps")
-    return sentences
-
-
 def _read_run(folder: RunFolder, split: str) -> LimitedRun:
     counts = trained_on(folder).class_counts
     if len(set(counts)) > 1:

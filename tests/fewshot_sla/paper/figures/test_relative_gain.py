@@ -6,8 +6,9 @@ import pytest
 from matplotlib.image import imread
 
 from episodes.errors import UserError
-from fewshot_sla.paper.figures.figure4 import draw_gains, gain_table, largest_table
-from fewshot_sla.paper.figures.relative_gain import Gains, find_runs, read_runs, relative_gains, unfinished
+from fewshot_sla.paper.figures.figure4 import draw_gains, figure4, gain_table, largest_table
+from fewshot_sla.paper.figures.options import LimitedData
+from fewshot_sla.paper.figures.relative_gain import Gains, find_runs, read_runs, relative_gains
 from fewshot_sla.reporting.pictures import COLORS
 from fewshot_sla.reporting.tables import Figure
 from fewshot_sla.runs import checkpoint
@@ -89,11 +90,12 @@ def test_the_picture(tmp_path: Path, root: Path) -> None:
     assert imread(tmp_path / "one.png").shape == imread(tmp_path / "two.png").shape
 
 
-def test_a_run_that_is_not_finished_is_named(tmp_path: Path) -> None:
+def test_a_run_that_is_not_finished_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    baseline(tmp_path / "baseline", 5, 0, 0.4)
     run = method(tmp_path / "run", 5, 0, 0.5, 0.5)
-    assert unfinished(read_runs([run], "test")) == []
     checkpoint.save_checkpoint(run.last, {}, {"step": 30, "steps": 90})
-    assert unfinished(read_runs([run], "test")) == [f"{run.path}: not finished, 30 of 90 steps"]
+    figure4([str(tmp_path)], LimitedData(output=str(tmp_path / "gains.png")))
+    assert f"{run.path}: not finished, 30 of 90 steps" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_what_has_no_partner(tmp_path: Path, root: Path) -> None:
