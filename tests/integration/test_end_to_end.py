@@ -191,7 +191,7 @@ def test_accumulation_is_exactly_equivalent_where_episodes_do_not_mix(tmp_path: 
     ("option", "tolerance"),
     [
         ("--precision=bf16-mixed", 0.1),
-        ("--channels_last=false", 1e-3),
+        pytest.param("--channels_last=false", 1e-3, marks=pytest.mark.slow),
         pytest.param("--compile=true", 1e-3, marks=pytest.mark.slow),
         ("--placement=pinned", 0),
     ],

@@ -50,6 +50,7 @@ def torchrun(machine: int, port: int, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_machines_that_divide_a_pass_train_like_one_process(tmp_path: Path) -> None:
     folder, one, port = tmp_path / "two", tmp_path / "one", free_port()
     options = ("--num_nodes=2", "--sync_batchnorm=true", f"--run_folder={folder}")

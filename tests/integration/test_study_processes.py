@@ -13,17 +13,19 @@ from tests.integration.doors import start
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for the workers")
 
+SEEDS = ("--seeds=[0,1]",)
+
 
 @pytest.fixture(scope="module")
 def sequential(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sequential") / "study"
-    assert run_study(*study_runs.study(folder, "--baseline=baseline")) == 0
+    assert run_study(*study_runs.study(folder, *SEEDS, "--baseline=baseline")) == 0
     return folder
 
 
 def test_killed_workers_a_killed_driver_and_two_drivers_at_once(sequential: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    first = start("study", study_runs.study(folder, "--baseline=baseline", "--workers=2"))
+    first = start("study", study_runs.study(folder, *SEEDS, "--baseline=baseline", "--workers=2"))
 
     # A worker is killed in training: its lock is free at once, and the driver starts another, which goes on.
     run = study_runs.wait_until(lambda: study_runs.in_training(folder, 6), "no training begins")[0]
@@ -41,7 +43,7 @@ def test_killed_workers_a_killed_driver_and_two_drivers_at_once(sequential: Path
     study_runs.wait_until(lambda: not any(map(study_runs.is_alive, workers)), "a worker outlives its driver")
 
     # Two drivers share what is left; each cell is done once.
-    again = study_runs.study(folder, "--baseline=baseline", "--workers=1")
+    again = study_runs.study(folder, *SEEDS, "--baseline=baseline", "--workers=1")
     drivers = [start("study", again) for _ in range(2)]
     for driver in drivers:
         _, errors = driver.communicate(timeout=240)

@@ -27,10 +27,10 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("glyphs")
-    Glyphs(cache_dir=str(folder)).open("train")
-    return folder
+def folder():
+    """The cache of all tests: other modules open these letters too, and drawing them takes seconds."""
+    Glyphs().open("train")
+    return Glyphs().cache_file().parent
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +91,8 @@ def test_whole_alphabets_are_held_apart(splits):
     assert alphabets == {"train": {"Latin", "Greek", "Cyrillic"}, "val": {"Georgian"}, "test": {"Armenian"}}
 
 
-def test_every_letter_shows_all_its_fonts(measured, splits):
-    by_name = {letter.class_name: letter for letter in measured[0]}
+def test_every_letter_shows_all_its_fonts(splits):
+    by_name = {letter.class_name: letter for letter in glyph_letters.simple_letters()}
     for images in splits.values():
         for name in images.class_names:
             used = by_name[name].fonts
@@ -150,6 +150,7 @@ def test_letters_turned_upside_down_are_kept(letters, fonts, pair):
     assert turned > 0.85 > np.corrcoef(first.ravel(), second.ravel())[0, 1]
 
 
+@pytest.mark.slow
 def test_the_first_of_each_kind_is_kept(measured, splits):
     candidates, likeness = measured
     alike = likeness > glyph_letters.LIKENESS_LIMIT
@@ -161,6 +162,7 @@ def test_the_first_of_each_kind_is_kept(measured, splits):
         assert alike[i, [j for j in kept if j < i]].any(), f"{candidates[i].class_name} was dropped for nothing"
 
 
+@pytest.mark.slow
 def test_the_limit_lies_in_a_gap(measured):
     """So that another FreeType, which moves the measure a little, does not change the classes."""
     assert np.abs(measured[1] - glyph_letters.LIKENESS_LIMIT).min() > 2e-4
@@ -180,9 +182,9 @@ def test_another_process_and_folder_give_the_same_bytes_and_a_picture(splits, tm
     assert len(os.listdir(tmp_path / "cache")) == 1
 
 
-def test_an_image_depends_on_seed_letter_and_number_alone(splits, measured, fonts):
+def test_an_image_depends_on_seed_letter_and_number_alone(splits, fonts):
     images = splits["test"]
-    letter = next(letter for letter in measured[0] if letter.class_name == images.class_names[7])
+    letter = next(letter for letter in glyph_letters.simple_letters() if letter.class_name == images.class_names[7])
     few, many = (glyphs.draw_letter(letter, fonts, seed=0, count=count) for count in (16, 40))
     assert np.array_equal(few, many[:16])
     assert np.array_equal(many[:24], images.images[7 * 24 : 8 * 24, 0].numpy())
