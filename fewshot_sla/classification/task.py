@@ -21,10 +21,11 @@ from fewshot_sla.classification.predictions import images_per_pass, predict_clas
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.optimizer import check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
-from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
+from fewshot_sla.training.task import Outcome, TrainingTask
 
 
 class ClassificationTask(TrainingTask):
@@ -163,7 +164,7 @@ def accuracies(
 ) -> dict[str, float]:
     """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
-    batches = source.in_order(numbers, images_per_pass(objective))
+    batches = source.in_order(numbers, images_per_pass(objective, source.images.image_shape))
     found = predict_classes(classifier, objective, batches, normalization, autocast=fabric.autocast)
     right = torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:

@@ -14,10 +14,11 @@ from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.optimizer import check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
-from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
+from fewshot_sla.training.task import Outcome, TrainingTask
 
 
 class MetaTask(TrainingTask):
