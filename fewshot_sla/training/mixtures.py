@@ -24,7 +24,9 @@ def check_mixtures(
         return
     others = (targets.labels + 1) % labels
     mixed = loss_of(Targets(targets.labels, others, torch.zeros_like(others, dtype=torch.float32)))
-    if not torch.allclose(mixed, loss_of(Targets(others)), rtol=1e-3, atol=1e-4):
+    first, second = loss_of(Targets(targets.labels)), loss_of(Targets(others))
+    # Before any training labels may cost nearly the same, so what counts is where between them the mixture stands.
+    if (mixed - second).abs() > 0.01 * (first - second).abs() + 1e-5 * second.abs():
         raise UserError(
             f"{who} cannot take mixtures of labels: its loss of 0 * y + 1 * y' is not that of y'; let it ask "
             "Targets.mean_of, or leave out the augmentation that mixes images (Mixup, CutMix)"

@@ -76,5 +76,5 @@ def check_partners(
     if len(images) == 1:
         raise UserError(
             f"{name} mixes the images of a batch with one another, and was given a single one; let a pass have two or "
-            "more (batch_size, images_per_forward; of an episode n_query)"
+            "more (batch_size, images_per_forward)"
         )

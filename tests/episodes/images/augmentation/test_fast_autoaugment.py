@@ -88,7 +88,7 @@ def test_an_operation_is_pillows_of_the_same_share(name: str) -> None:
     limits, (low, high) = RANGES[name], PUBLISHED_RANGES[name]
     images = photographs(14, 3, height, width)
     shares = [0.0, 0.13, 0.31, 0.5, 0.68, 0.87, 1.0] * 2
-    places = [(0.1 * k, 0.93 - 0.05 * k) for k in range(14)]
+    places = [(0.07 * k, 0.93 - 0.05 * k) for k in range(14)]
     turned = [k >= 7 for k in range(14)]
     steps = [
         Step(name, limits.at_share(share, height, width, sign) if limits else 0.0, place)
