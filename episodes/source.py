@@ -46,7 +46,7 @@ class EpisodeSource:
     ) -> None:
         self.images = images
         self.normalization = normalization
-        self.augmentation = augmentation or NoAugmentation()
+        self.augmentation = (augmentation or NoAugmentation()).adapted(normalization)
         self._part = slice(None)
         try:
             self.sampler = sampler(images.labels, spec, seed, images.class_names)

@@ -8,6 +8,7 @@ from episodes.datasets.readers.cub import CUB
 from episodes.datasets.readers.digits import Digits
 from episodes.datasets.readers.episode_folders import EpisodeFolders
 from episodes.datasets.readers.glyphs import Glyphs
+from episodes.datasets.readers.inaturalist import INaturalist
 from episodes.datasets.readers.limited import Limited
 from episodes.datasets.readers.long_tail import LongTailed
 from episodes.datasets.readers.mini_imagenet import MiniImageNet
@@ -30,6 +31,7 @@ __all__ = [
     "Digits",
     "EpisodeFolders",
     "Glyphs",
+    "INaturalist",
     "Limited",
     "LongTailed",
     "MiniImageNet",

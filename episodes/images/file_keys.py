@@ -9,7 +9,7 @@ from pathlib import Path
 from episodes.errors import UserError
 
 
-def files_key(root: Path, paths: Iterable[Path], **options: object) -> str:
+def files_key(root: Path, paths: Iterable[Path | str], **options: object) -> str:
     """A key of files by name under the root, size and time of change; and of options that decide the images.
 
     Folders may be given in place of very many files: their time changes when a file is added, removed or renamed.
@@ -23,12 +23,17 @@ def files_key(root: Path, paths: Iterable[Path], **options: object) -> str:
         UserError: if a file is not there.
     """
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    above = os.path.join(root, "")
-    for path in sorted(map(str, paths)):
+    names = sorted(map(str, paths))
+    for path, relative in zip(names, relative_names(root, names), strict=True):
         try:
             status = os.stat(path)
         except OSError as error:
             raise UserError(f"cannot read {path} ({error.strerror})") from None
-        relative = path.removeprefix(above)
         digest.update(f"{relative!r} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def relative_names(root: Path, names: Iterable[str]) -> list[str]:
+    """Names of files as they are under a root; those that are elsewhere as they are."""
+    above = os.path.join(root, "")
+    return [name.removeprefix(above) for name in names]

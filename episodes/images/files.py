@@ -12,7 +12,7 @@ from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.images.base import Images
-from episodes.images.file_keys import files_key
+from episodes.images.file_keys import files_key, relative_names
 from episodes.images.placement import Placement
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class ImageFiles(Images):
         root: the folder that the fingerprint takes the names of the files relative to.
         reading: how the files become images.
         device: where images go that are read.
+        known_by: files and folders whose names, sizes and times the fingerprint takes in place of those of very many
+            images; their names, without times, are part of it anyway. Empty to look at every image file.
 
     Raises:
         UserError: if paths and labels do not fit together.
@@ -84,6 +86,7 @@ class ImageFiles(Images):
     root: Path
     reading: Reading = Reading()
     device: torch.device = _CPU
+    known_by: tuple[str, ...] = ()
     fingerprint_is_of_content: ClassVar[bool] = False  # but of times, which differ where somebody copied the files
 
     def __post_init__(self) -> None:
@@ -104,13 +107,16 @@ class ImageFiles(Images):
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of names, sizes and times of the files, their labels, class names and image size.
 
-        Pixels have no part in it: to read them all would take as long as an epoch of training.
+        Pixels have no part in it: to read them all would take as long as an epoch of training. Where there is a
+        ``known_by``, a file that is replaced under its old name goes unnoticed.
 
         Raises:
             UserError: if a file is gone.
         """
-        size = {"image_size": self.reading.image_size, "class_names": list(self.class_names)}
-        key = files_key(self.root, map(Path, self.paths), **size)
+        options: dict[str, object] = {"image_size": self.reading.image_size, "class_names": list(self.class_names)}
+        if self.known_by:
+            options["names"] = relative_names(self.root, self.paths)
+        key = files_key(self.root, self.known_by or self.paths, **options)
         return hashlib.sha256(key.encode() + self.labels.numpy().tobytes()).hexdigest()
 
     def on(self, device: torch.device, placement: Placement = "auto") -> "ImageFiles":

@@ -1,6 +1,6 @@
 """Class logits and probabilities of a classifier on many images, by every inference of its objective."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -14,9 +14,10 @@ from episodes.progress import OnProgress
 from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.objectives import ClassificationObjective
+from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.training.modes import Autocast, evaluation_mode
 
-VIEWS_PER_PASS = 1024  # views that go through the backbone at once
+_VIEWS_PER_PASS = 1024  # views that go through the backbone at once, of images of up to 64 x 64 pixels
 
 
 class Predictions(NamedTuple):
@@ -39,9 +40,13 @@ class Predictions(NamedTuple):
         return self.probabilities(inference).argmax(dim=1) == self.labels
 
 
-def images_per_pass(objective: ClassificationObjective, crops: int = 1) -> int:
-    """How many images go through the network at once when nothing is learnt."""
-    return max(1, VIEWS_PER_PASS // (objective.transformations.m * crops))
+def images_per_pass(
+    objective: ClassificationObjective,
+    image_shape: Sequence[int],  # (C, H, W)
+    crops: int = 1,  # of each image
+) -> int:
+    """How many images go through the network at once when nothing is learnt; fewer, the larger they are."""
+    return images_at_once(image_shape, objective.transformations.m * crops, _VIEWS_PER_PASS)
 
 
 def predict_classes(

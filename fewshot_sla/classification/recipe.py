@@ -1,7 +1,7 @@
 """The recipe of a classification training, everything that sways its result; and of a test of what came of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch.optim import Optimizer
@@ -14,6 +14,7 @@ from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.runs.loggers import Logger
 from fewshot_sla.training.recipe import LoopSettings
 from fewshot_sla.training.schedules import Schedule
+from fewshot_sla.training.updates import Updates
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Classification:
         schedule: learning-rate schedule, by the share of the training that is done.
         loop: how long to train, and how often to look up.
         loggers: what the figures of the training are written to.
+        updates: what is done to gradients and weights around each step: clipping, what decays, averaged weights.
         batch_size: images of a step, each of which becomes M views.
         images_per_forward: images that go through the network together, with all their views; the gradients of the
             passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm, and the
@@ -47,6 +49,7 @@ class Classification:
     schedule: Schedule
     loop: LoopSettings
     loggers: list[Logger]
+    updates: Updates = field(default_factory=Updates)
     batch_size: int = 128
     images_per_forward: int = 0
     keep: Literal["best", "last"] = "best"

@@ -35,7 +35,7 @@ def report_training(
         save_details(folder, ClassificationResult, details, run.step)
         show(f"{folder.path}: {training.steps} steps; next: python -m fewshot_sla.test {folder.path}")
         return
-    batches = images.batches(1, 0).in_order(batch_size=images_per_pass(objective))
+    batches = images.batches(1, 0).in_order(batch_size=images_per_pass(objective, images.image_shape))
     found = predict_classes(run.model, objective, batches, run.normalization, autocast=training.fabric.autocast)
     counts = run.state["class_counts"]
     results = summarize_classes(found, images, counts, primary=objective.primary, step=run.step)

@@ -12,19 +12,23 @@ from episodes.batches.batch import ImageBatch
 from episodes.batches.source import Batches
 from episodes.datasets.base import DataSource, check_transformations, open_split
 from episodes.errors import UserError
+from episodes.images.augmentation.apply import augment_batch
 from episodes.images.base import Images
 from episodes.images.normalization import Normalization
+from episodes.targets import Targets
 from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
 from fewshot_sla.classification.predictions import images_per_pass, predict_classes
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.mixtures import check_mixtures
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.optimizer import check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
-from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
+from fewshot_sla.training.task import Outcome, TrainingTask
 
 
 class ClassificationTask(TrainingTask):
@@ -54,6 +58,7 @@ class ClassificationTask(TrainingTask):
         self.score = recipe.objective.primary if self.validation is not None else ""
         self.counts = self.train.class_counts
         self.normalization = self.train.normalization()
+        self.augmentation = recipe.augmentation.adapted(self.normalization)
         self._opened: list[Batches] = []
         recipe.objective.transformations.check(*self.train.image_shape)
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
@@ -65,18 +70,22 @@ class ClassificationTask(TrainingTask):
         """A few training images through everything.
 
         Raises:
-            UserError: if transformations, network, losses or optimiser do not fit the images or one another.
+            UserError: if augmentation, transformations, network, losses or optimiser do not fit the images or one
+                another.
         """
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
         self._check_counts()
         source = self.train.batches(1, recipe.seed)
-        few = torch.arange(min(2, len(self.train)))
-        with evaluation_mode(self.model):
-            batch = next(source.in_order(few, batch_size=len(few)))
-            loss = self._loss(self.model, batch, Standing(self.counts, 0.0)).loss
-        if not bool(loss.isfinite()):
-            raise UserError("the loss is NaN or infinite before any training")
+        few = torch.arange(min(2, self.step_size.at_once or self.step_size.items)) % len(self.train)
+        with evaluation_mode(self.model), seeded(recipe.seed, 2):  # for what the augmentation draws
+            plain = next(source.in_order(few, batch_size=len(few)))
+            batch = ImageBatch(*augment_batch(plain.pixels, plain.targets, self.augmentation))
+            standing = Standing(self.counts, 0.0)
+            loss = self._loss(self.model, batch, standing).loss
+            if not bool(loss.isfinite()):
+                raise UserError("the loss is NaN or infinite before any training")
+            self._check_mixtures(batch, standing)
         check_optimizer(recipe, self.model)
 
     def _check_counts(self) -> None:
@@ -85,6 +94,13 @@ class ClassificationTask(TrainingTask):
         except UserError as error:
             empty = [name for name, count in zip(self.train.class_names, self.counts, strict=True) if not count]
             raise UserError(f"{error} ({self.train.name}: {empty[0]!r})" if empty else str(error)) from error
+
+    def _check_mixtures(self, batch: ImageBatch, standing: Standing) -> None:
+        def loss_of(targets: Targets) -> Tensor:
+            return self._loss(self.model, batch._replace(targets=targets), standing).loss
+
+        who = type(self.recipe.objective).__name__
+        check_mixtures(loss_of, batch.targets, len(self.train.class_names), who)
 
     @property
     def step_size(self) -> StepSize:
@@ -100,7 +116,7 @@ class ClassificationTask(TrainingTask):
         self.normalization.to(device)
         self.train = self.train.on(device, hardware.placement)
         self.batches = self.train.batches(
-            sharing.items, recipe.seed, recipe.augmentation, stride=sharing.teams, part=sharing.part
+            sharing.items, recipe.seed, self.augmentation, stride=sharing.teams, part=sharing.part
         )
         self._opened = [self.batches]
         if self.validation is not None:
@@ -163,7 +179,7 @@ def accuracies(
 ) -> dict[str, float]:
     """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
-    batches = source.in_order(numbers, images_per_pass(objective))
+    batches = source.in_order(numbers, images_per_pass(objective, source.images.image_shape))
     found = predict_classes(classifier, objective, batches, normalization, autocast=fabric.autocast)
     right = torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:

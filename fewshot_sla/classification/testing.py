@@ -155,7 +155,7 @@ def evaluate_run(
     source = images.on(fabric.device, hardware.placement).batches(1, 0)
     crops = crops_of(padding)
     with show_progress(f"testing {run.folder.path.name}") as on_progress:
-        batches = source.in_order(batch_size=images_per_pass(objective, crops))
+        batches = source.in_order(batch_size=images_per_pass(objective, images.image_shape, crops))
         found = predict_classes(
             run.model,
             objective,

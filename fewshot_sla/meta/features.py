@@ -8,11 +8,12 @@ from episodes.progress import OnProgress, no_progress
 from episodes.source import EpisodeSource
 from episodes.transformations import Transformations
 from episodes.views import normalized_views
+from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.team import Team, in_blocks, own_block
 from fewshot_sla.training.modes import Autocast
 
-_VIEWS_PER_PASS = 512  # views that go through the backbone at once
+_VIEWS_PER_PASS = 512  # views that go through the backbone at once, of images of up to 90 x 90 pixels
 
 
 def embed_views(
@@ -64,4 +65,4 @@ def embed_together(
 def images_per_pass(source: EpisodeSource, transformations: Transformations, crops: Crops) -> int:
     """Images whose views, of all crops, go through the backbone at once."""
     cropped = crops(torch.zeros(1, *source.images.image_shape, dtype=torch.uint8))
-    return max(1, _VIEWS_PER_PASS // (transformations.m * cropped.shape[1]))
+    return images_at_once(source.images.image_shape, transformations.m * cropped.shape[1], _VIEWS_PER_PASS)

@@ -15,6 +15,7 @@ from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.runs.loggers import Logger
 from fewshot_sla.training.recipe import LoopSettings
 from fewshot_sla.training.schedules import Schedule
+from fewshot_sla.training.updates import Updates
 
 VALIDATION_SEED = 0  # of the validation episodes: the same for every recipe, so that its figures can be compared
 
@@ -34,6 +35,7 @@ class MetaTraining:
         schedule: learning-rate schedule, by the share of the training that is done.
         loop: how long to train, and how often to look up.
         loggers: what the figures of the training are written to.
+        updates: what is done to gradients and weights around each step: clipping, what decays, averaged weights.
         episodes_per_step: episodes whose mean loss makes a step of the optimiser (T).
         episodes_per_forward: episodes that go through the learner together; the gradients of the passes of a step are
             summed before the optimiser steps. They share the statistics of BatchNorm, so this is part of the recipe:
@@ -54,6 +56,7 @@ class MetaTraining:
     schedule: Schedule
     loop: LoopSettings
     loggers: list[Logger]
+    updates: Updates = field(default_factory=Updates)
     episodes_per_step: int = 1
     episodes_per_forward: int = 1
     validation_episodes: int = 200

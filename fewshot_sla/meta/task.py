@@ -13,11 +13,13 @@ from fewshot_sla.meta.distributed import evaluate_together
 from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.mixtures import check_mixtures
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.optimizer import check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
-from fewshot_sla.training.task import Outcome, TrainingTask, check_optimizer
+from fewshot_sla.training.task import Outcome, TrainingTask
 
 
 class MetaTask(TrainingTask):
@@ -61,7 +63,8 @@ class MetaTask(TrainingTask):
         """One training episode through everything.
 
         Raises:
-            UserError: if transformations, learner, optimiser or schedule do not fit the images or one another.
+            UserError: if augmentation, transformations, learner, optimiser or schedule do not fit the images or one
+                another.
         """
         recipe = self.recipe
         check_transformations(recipe.data, recipe.objective.transformations)
@@ -70,6 +73,13 @@ class MetaTask(TrainingTask):
             episodes = recipe.objective.episodes(self.episodes, [0])
             logits = self.model(episodes)
         _check_logits(logits, [*episodes.query.shape[:2], episodes.ways])
+        objective = recipe.objective
+        check_mixtures(
+            lambda targets: objective.loss(logits, targets),
+            episodes.query_targets,
+            episodes.ways,
+            type(objective).__name__,
+        )
         check_optimizer(recipe, self.model)
 
     @property

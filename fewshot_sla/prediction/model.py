@@ -17,6 +17,7 @@ from fewshot_sla.cli.describe import forget
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.protonet import ProtoNetHead
 from fewshot_sla.inference import Inference
+from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.learners.embedding import EmbeddingLearner
 from fewshot_sla.meta.objectives import SLA, EpisodeObjective, Plain
@@ -26,8 +27,7 @@ from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
 from fewshot_sla.training.trained import TrainedRun
 
-_VIEWS_PER_PASS = 512  # views that go through the backbone at once ...
-_PIXELS_PER_PASS = 2**22  # ... and pixels (a channel), whichever is less
+_VIEWS_PER_PASS = 512  # views that go through the backbone at once, of pictures of up to 90 x 90 pixels
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,10 @@ class PredictionModel:
         Raises:
             UserError: if the features are not finite, or the pictures do not fit the model.
         """
-        views_per_pass = min(_VIEWS_PER_PASS, _PIXELS_PER_PASS // (self.image_shape[1] * self.image_shape[2]))
-        views_of_one = self.transformations.m
+        at_once = images_at_once(self.image_shape, self.transformations.m, _VIEWS_PER_PASS)
         parts = []
         with evaluation_mode(self.learner), torch.no_grad():
-            for chunk in pictures.split(max(1, views_per_pass // views_of_one)):
+            for chunk in pictures.split(at_once):
                 views = normalized_views(chunk.to(self.device), self.transformations, self.normalization)
                 parts.append(self.learner.items(views).float())
                 if not bool(torch.isfinite(parts[-1]).all()):

@@ -106,7 +106,7 @@ def _of_images(
     objective = with_inferences(run.recipe.objective, inferences)
     right: dict[str, list[NDArray[np.float64]]] = {name: [] for name in inferences}
     with closing(images.batches(1, 0)) as source:
-        batches = source.in_order(batch_size=images_per_pass(objective))
+        batches = source.in_order(batch_size=images_per_pass(objective, images.image_shape))
         for batch in counted(batches, len(images), on_progress):
             # Batch by batch: the probabilities of many inferences of all images would be many.
             found = predict_classes(run.model, objective, [batch], run.normalization, autocast=fabric.autocast)

@@ -17,6 +17,7 @@ from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.loggers import Loggers
 from fewshot_sla.solvers.errors import SolverError
+from fewshot_sla.training.clipping import clip_gradients
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.processes import StepBuffers
 from fewshot_sla.training.randomness import seeded
@@ -111,7 +112,11 @@ class Loop:
                     # Gradients are averaged over the processes, so a small part of a pass counts less.
                     fabric.backward(outcome.loss * sharing.weight / sharing.own_passes)
                 outcomes.append(torch.stack([outcome.loss.detach(), outcome.accuracy.detach()]) * sharing.weight)
+        if self._recipe.updates.clip_norm:
+            clip_gradients(state.plain_model.parameters(), self._recipe.updates.clip_norm)
         state.optimizer.step()
+        if state.average is not None:
+            state.average.update(state.step + 1)
         return torch.stack(outcomes).mean(dim=0)
 
     @property
@@ -152,14 +157,15 @@ class Loop:
         }
 
     def _validate(self) -> dict[str, float]:
-        """Validate, and keep the weights if they are the best so far."""
-        figures = self._task.validate(self._state.plain_model)
-        best = self._state.best
-        if not best or not self._task.score or figures[self._task.score] > best[self._task.score]:
-            self._state.best = {**figures, "step": self._state.step}
-            if self._writes:
-                contents = {**self._state.identity, "best": self._state.best}
-                checkpoint.save_checkpoint(self._folder.best, self._state.weights(), contents)
+        """Validate by the averaged weights, if there are any, and keep them if they are the best so far."""
+        with self._state.averaged():
+            figures = self._task.validate(self._state.plain_model)
+            best = self._state.best
+            if not best or not self._task.score or figures[self._task.score] > best[self._task.score]:
+                self._state.best = {**figures, "step": self._state.step}
+                if self._writes:
+                    contents = {**self._state.identity, "best": self._state.best}
+                    checkpoint.save_checkpoint(self._folder.best, self._state.weights(), contents)
         return figures
 
     def _save(self) -> None:

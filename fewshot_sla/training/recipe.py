@@ -15,6 +15,7 @@ from episodes.errors import UserError
 from episodes.images.placement import Placement
 from fewshot_sla.runs.loggers import Logger
 from fewshot_sla.training.schedules import Schedule
+from fewshot_sla.training.updates import Updates
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,10 +55,12 @@ class Recipe(Protocol):
 
     Attributes:
         loop: how long to train, and how often to look up.
+        updates: what is done to gradients and weights around each step.
         seed: fixes initial weights, batches and everything random in training.
     """
 
     loop: LoopSettings
+    updates: Updates
     seed: int
 
     @property

@@ -1,6 +1,7 @@
 """All that changes while training goes on, and how it is saved and restored."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
+from fewshot_sla.training.averaging import WeightAverage
 
 
 @dataclass
@@ -22,6 +24,7 @@ class TrainingState:
         plain_model: the same without Fabric's wrapper: its weights are what is saved.
         extras: tensors that belong to the model but are not trained, saved with the weights.
         identity: what the checkpoint says about where it comes from.
+        average: of the weights, which is what is validated and kept; None if the weights themselves are.
     """
 
     model: _FabricModule
@@ -29,6 +32,7 @@ class TrainingState:
     optimizer: Optimizer
     extras: Mapping[str, Tensor]
     identity: Mapping[str, Any]
+    average: WeightAverage | None = None
     step: int = 0
     best: dict[str, float] = field(default_factory=dict)  # the validation figures of the best step, and the step
     window: list[list[float]] = field(default_factory=list)  # [loss, accuracy] of the steps since the last row
@@ -37,6 +41,10 @@ class TrainingState:
     def weights(self) -> dict[str, Tensor]:
         """Weights and extras, as they stand in both checkpoints."""
         return checkpoint.with_prefix("model", self.plain_model.state_dict()) | dict(self.extras)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside, the model has the averaged weights, if they are averaged."""
+        return nullcontext() if self.average is None else self.average.in_model()
 
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and plain values of the checkpoint to resume from."""
@@ -49,7 +57,8 @@ class TrainingState:
             "seconds": self.seconds,
             "optimizer": rest,
         }
-        return self.weights() | checkpoint.with_prefix("optimizer", tensors), state
+        averages = {} if self.average is None else checkpoint.with_prefix("average", self.average.averages)
+        return self.weights() | averages | checkpoint.with_prefix("optimizer", tensors), state
 
     def save(self, folder: RunFolder) -> None:
         """Write the checkpoint to resume from."""
@@ -58,7 +67,8 @@ class TrainingState:
     def save_snapshot(self, folder: RunFolder) -> None:
         """Write the weights as they are now to a file of their own, in the form of the best checkpoint."""
         contents = {**self.identity, "best": {"step": self.step}}
-        checkpoint.save_checkpoint(folder.snapshot(self.step), self.weights(), contents)
+        with self.averaged():
+            checkpoint.save_checkpoint(folder.snapshot(self.step), self.weights(), contents)
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number; waits for the device once."""
@@ -72,5 +82,7 @@ class TrainingState:
         self.optimizer.load_state_dict(
             checkpoint.unpack_optimizer(checkpoint.without_prefix("optimizer", tensors), state["optimizer"])
         )
+        if self.average is not None:
+            self.average.restore(checkpoint.without_prefix("average", tensors))
         self.step, self.best, self.window = state["step"], state["best"], state["window"]
         self.seconds = state["seconds"]

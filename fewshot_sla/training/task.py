@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import LBFGS
 
-from episodes.errors import UserError
 from episodes.images.base import Images
 from episodes.images.normalization import Normalization
 from fewshot_sla.backbones.scheduled import strengths
@@ -115,16 +113,3 @@ class TrainingTask(ABC):
 
     def close(self) -> None:  # noqa: B027 - a hook: most trainings start nothing
         """End what runs beside the training, such as processes that read ahead; called however training ends."""
-
-
-def check_optimizer(recipe: Recipe, model: nn.Module) -> None:
-    """Raise UserError if the optimiser or the schedule refuses its arguments, or does not go with steps on batches."""
-    try:
-        optimizer = recipe.optimizer(model.parameters())
-        recipe.schedule.apply(optimizer, Clock(0, recipe.loop.steps))
-    except (TypeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"optimizer or schedule: {error}") from error
-    if isinstance(optimizer, LBFGS):
-        raise UserError("LBFGS does not go with steps on batches; choose another one")

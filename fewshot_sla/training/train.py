@@ -16,9 +16,11 @@ from fewshot_sla.runs import checkpoint, plain_values
 from fewshot_sla.runs.folder import OtherRunError, RunFolder, write_text
 from fewshot_sla.runs.loggers import Loggers
 from fewshot_sla.runs.provenance import device_facts
+from fewshot_sla.training.averaging import WeightAverage
 from fewshot_sla.training.clock import first_difference
 from fewshot_sla.training.kind import Kind
 from fewshot_sla.training.loop import Loop
+from fewshot_sla.training.optimizer import make_optimizer
 from fewshot_sla.training.processes import check_together, launch
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.state import TrainingState
@@ -154,13 +156,15 @@ def _check_same_run(task: TrainingTask, folder: RunFolder, identity: Mapping[str
 
 
 def _initial_state(kind: Kind[Any, Any], task: TrainingTask, fabric: Fabric) -> TrainingState:
-    optimizer = task.recipe.optimizer(task.model.parameters())
+    optimizer = make_optimizer(task.recipe, task.model)
     model, _ = fabric.setup(task.model, optimizer)
+    average = task.recipe.updates.average
     images, normalization = task.train, task.normalization
     return TrainingState(
         model=model,
         plain_model=task.model,
         optimizer=optimizer,
+        average=WeightAverage(task.model, average) if average else None,
         extras={
             "normalization.mean": normalization.mean,
             "normalization.deviation": normalization.deviation,

@@ -1,13 +1,17 @@
 """What a user might plug in from outside the package."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from episodes import Transformations
 from episodes.episode import EpisodeBatch
 from episodes.labelling import joint_labelling
+from episodes.targets import Targets
 from fewshot_sla import classification, meta
 from fewshot_sla.backbones import Backbone
+from fewshot_sla.classification.objectives import Standing
 from fewshot_sla.heads import Head
 from fewshot_sla.inference import Inference, conditional_logits
 from fewshot_sla.meta.learners import MetaLearner
@@ -89,3 +93,17 @@ class ClassesByTheLargest(classification.SLA):
     """SLA of a classifier with that inference."""
 
     inferences = {**classification.SLA.inferences, "largest": LARGEST}  # noqa: RUF012
+
+
+class OnlyTheFirstLabel(classification.Baseline):
+    """Does not know of mixtures."""
+
+    def loss(self, logits: Mapping[str, Tensor], targets: Targets, standing: Standing) -> Tensor:
+        return nn.functional.cross_entropy(logits["class"][:, 0], targets.labels)
+
+
+class OnlyTheFirstLabelOfQueries(meta.Plain):
+    """Does not know of mixtures."""
+
+    def loss(self, logits: Tensor, targets: Targets) -> Tensor:
+        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.labels.flatten())

@@ -43,6 +43,13 @@ MISTAKES = {
         "the learner must give logits",
     ),
     "a head of nothing but NaN": (["--learner.head=tests.integration.plugins.NotANumber"], "NaN or infinite logits"),
+    "a loss that does not know of mixtures": (
+        [
+            "--objective=tests.integration.plugins.OnlyTheFirstLabelOfQueries",
+            "--augmentation=episodes.images.augmentation.Mixup",
+        ],
+        "OnlyTheFirstLabelOfQueries cannot take mixtures of labels",
+    ),
     "a schedule that wants figures": (
         [
             "--schedule=fewshot_sla.training.torch_schedule.TorchSchedule",

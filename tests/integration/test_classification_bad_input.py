@@ -12,6 +12,7 @@ from tests.integration import doors as episodic
 
 SLA = doors.objective("SLA")
 BASELINE = doors.objective("Baseline")
+AUGMENTATION = "--augmentation=episodes.images.augmentation"
 
 MISTAKES = {
     "mistyped key": ([*BASELINE, "--batchsize=3"], "unknown key 'batchsize'; did you mean 'batch_size'?"),
@@ -47,6 +48,30 @@ MISTAKES = {
     "weights of all classes from a single image": (
         [*BASELINE, f"{doors.LOSS}.CrossEntropy", doors.REWEIGHTING, f"{doors.REWEIGHTING.split('=')[0]}.beta=1.5"],
         "beta",
+    ),
+    "a policy on two channels": (
+        [*BASELINE, f"{AUGMENTATION}.RandAugment", "--data.channels=2", "--backbone.in_channels=2"],
+        "RandAugment is for images with 1 or 3 channels, these have 2",
+    ),
+    "a level beyond the last": (
+        [*BASELINE, f"{AUGMENTATION}.RandAugment", "--augmentation.magnitude=31"],
+        "magnitude must be a level, 0 to levels - 1, got 31 with 31 levels",
+    ),
+    "one image to mix": (
+        [*BASELINE, f"{AUGMENTATION}.CutMix", "--batch_size=4", "--images_per_forward=1"],
+        "CutMix mixes the images of a batch with one another, and was given a single one; let a pass have two or more",
+    ),
+    "mixing twice": (
+        [
+            *SLA,
+            f"{AUGMENTATION}.Compose",
+            "--augmentation.augmentations=[episodes.images.augmentation.Mixup,episodes.images.augmentation.CutMix]",
+        ],
+        "labels that are mixed already cannot be mixed again; use one augmentation that mixes",
+    ),
+    "a loss that does not know of mixtures": (
+        ["--objective=tests.integration.plugins.OnlyTheFirstLabel", f"{AUGMENTATION}.Mixup"],
+        "OnlyTheFirstLabel cannot take mixtures of labels: its loss of 0 * y + 1 * y' is not that of y'; let it ask",
     ),
     "NaN": (
         [*BASELINE, "--backbone=tests.integration.plugins.NotANumberBackbone"],

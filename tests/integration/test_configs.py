@@ -16,13 +16,17 @@ from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.cli import configuration
 from fewshot_sla.cli.arguments import reproducing_command
+from fewshot_sla.cli.build import build
 from fewshot_sla.cli.composition import compose
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.cli.keys import check_keys
 from fewshot_sla.cli.recipes import Wing, configs_folder, recipe_names, resolve
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.recipe import MetaTraining
+from fewshot_sla.paper.published import published_table
 from fewshot_sla.runs.metrics import read_metrics
+from fewshot_sla.training.clock import Clock
+from fewshot_sla.training.schedules import FactorSchedule
 from tests.integration import doors
 
 PARSERS = {"meta": META.parser(), "classification": CLASSIFICATION.parser()}
@@ -57,17 +61,18 @@ def words(base: str, names: dict[str, list[str]], *topics: str) -> list[str]:
 def every_word() -> list[tuple[Wing, str]]:
     """Every base with every fragment that makes sense with it."""
     meta = [word for base in META[""] for word in words(base, META, "head", "objective")]
-    meta += [word for base in RESNET12 for word in words(base, META, "head", "objective", "augmentation")]
     meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
+    meta += [word for base in RESNET12 for word in words(f"{base}+ridge+sla", META, "augmentation")]
     found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
     for base in CLASSIFICATION[""]:
         objectives = words(base, CLASSIFICATION, "objective")
         views = [f"{word}+{view}" for word in objectives if "baseline" not in word for view in CLASSIFICATION["views"]]
         losses = words(base, CLASSIFICATION, "objective", "loss")
         ratios = words(base, CLASSIFICATION, "imbalance") if "_lt" in base else []
+        changed = words(f"{base}+sla_sd", CLASSIFICATION, "augmentation")
         if base in ("cifar10", "cifar100"):
-            losses += words(base, CLASSIFICATION, "objective", "augmentation")
-        found += [("classification", word) for word in [base, *objectives, *views, *losses, *ratios]]
+            changed += words(base, CLASSIFICATION, "network", "objective")
+        found += [("classification", word) for word in [base, *objectives, *views, *losses, *ratios, *changed]]
     return found
 
 
@@ -156,6 +161,74 @@ def test_settings_of_balanced_data(base: str, objective: str) -> None:
     assert options["optimizer"]["init_args"] == {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}
     assert options["backbone"]["init_args"].get("depth", 18) == (32 if base.startswith("cifar") else 18)
     assert options["keep"] == "last"  # so the split val is never opened: none of these sets is published with one
+
+
+def schedule_of(options: dict[str, Any]) -> FactorSchedule:
+    return build(FactorSchedule, options["schedule"])
+
+
+@pytest.mark.parametrize("base", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("objective", ["baseline", "sla_sd"])
+def test_settings_of_table_5(base: str, objective: str) -> None:
+    """Fast AutoAugment's wresnet40x2_cifar.yaml, in 390 full batches an epoch; the command of CutMix's README."""
+    wide = resolve(f"{base}+wrn40_2+{objective}", "classification")
+    assert wide["backbone"]["init_args"] == {"in_channels": 3, "depth": 40, "widen": 2}
+    assert (wide["batch_size"], wide["loop"]["steps"]) == (128, 200 * (50_000 // 128))
+    sgd = {"momentum": 0.9, "nesterov": True}
+    assert wide["optimizer"]["init_args"] == {"lr": 0.1, "weight_decay": 0.0002, **sgd}
+    assert wide["updates"] == {"clip_norm": 5, "decay": "not_norm"}
+    rates = [schedule_of(wide).factor(Clock(390 * epoch - 1, 78_000)) for epoch in (1, 5, 200)]
+    assert rates == pytest.approx([0.2, 1, 0], abs=1e-6)
+
+    pyramid = resolve(f"{base}+pyramidnet200+{objective}", "classification")
+    assert pyramid["backbone"]["init_args"] == {"in_channels": 3, "depth": 200, "alpha": 240}
+    steps = pyramid["loop"]["steps"]
+    assert (pyramid["batch_size"], steps) == (64, math.ceil(300 * 50_000 / 64 / 10) * 10)
+    assert pyramid["optimizer"]["init_args"] == {"lr": 0.25, "weight_decay": 0.0001, **sgd}
+    assert "updates" not in pyramid
+    factors = [schedule_of(pyramid).factor(Clock(round(steps * epoch / 300), steps)) for epoch in (149, 150, 224, 225)]
+    assert factors == pytest.approx([1, 0.1, 0.1, 0.01])
+    for options in (wide, pyramid):
+        assert options["augmentation"]["init_args"] == {"padding": 4, "jitter": 0}
+        assert options["keep"] == "last"
+
+
+@pytest.mark.parametrize("network", ["wrn40_2", "pyramidnet200"])
+def test_networks_and_augmentations_compose_in_any_order(network: str) -> None:
+    for mixing in CLASSIFICATION["augmentation"]:
+        one = resolve(f"cifar100+{network}+{mixing}+sla_sd", "classification")
+        other = resolve(f"cifar100+sla_sd+{mixing}+{network}", "classification")
+        alone = resolve(f"cifar100+{mixing}", "classification")
+        assert one.pop("run_folder") != other.pop("run_folder")
+        assert one == other
+        assert one["augmentation"] == alone["augmentation"]
+
+
+def test_every_cell_of_table_5_has_a_recipe_of_its_own() -> None:
+    cells = published_table("5").cells
+    assert len({cell.recipe for cell in cells}) == len(cells) == 22
+    for cell in cells:
+        options = resolve(cell.recipe, "classification")
+        assert ("SLA+SD" in cell.method) == options["objective"]["class_path"].endswith("SLASD")
+        assert ("WRN" in cell.method) == options["backbone"]["class_path"].endswith("WideResNet")
+        assert options["data"]["class_path"].endswith(cell.data_set.replace("-", ""))
+
+
+@pytest.mark.parametrize("base", ["imagenet", "inaturalist"])
+def test_settings_of_large_sets(base: str) -> None:
+    """The authors' program: StepLR(steps // 3), and 900,000 steps of 128 where nothing else is said."""
+    options = resolve(base, "classification")
+    steps = options["loop"]["steps"]
+    factors = [schedule_of(options).factor(Clock(step, steps)) for step in range(0, steps, steps // 6)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert options["optimizer"]["init_args"] == {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0001}
+    assert (options["batch_size"], options["backbone"]["init_args"]["depth"]) == (128, 50)
+    assert steps == {"imagenet": 900_000, "inaturalist": 300_000}[base]
+    reductions = {
+        objective: resolve(f"{base}+{objective}", "classification")["objective"].get("init_args", {}).get("reduction")
+        for objective in CLASSIFICATION["objective"]
+    }
+    assert reductions == {"baseline": None, "da": None, "mt": None, "sla": "sum", "sla_sd": "sum"}
 
 
 @pytest.mark.parametrize("base", LONG_TAILS)

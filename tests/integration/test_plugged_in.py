@@ -8,7 +8,6 @@ import torch
 
 from episodes import EpisodeSource, EpisodeSpec, Rotation
 from fewshot_sla.classification.kind import CLASSIFICATION
-from fewshot_sla.cli.recipes import configs_folder
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.protocol import evaluate, predict_episode
 from fewshot_sla.prediction.predictor import fit
@@ -125,16 +124,30 @@ def test_and_predicts_pictures() -> None:
     assert len(predictor.leave_one_out().predicted) == 10
 
 
+MIXED_AFTER_POLICY = """
+augmentation:
+  class_path: episodes.images.augmentation.Compose
+  init_args:
+    augmentations:
+    - {class_path: episodes.images.augmentation.AutoAugment}
+    - {class_path: episodes.images.augmentation.CropFlipJitter, init_args: {padding: 4, jitter: 0}}
+    - {class_path: episodes.images.augmentation.CutMix, init_args: {probability: 1.0}}
+    - {class_path: episodes.images.augmentation.Cutout, init_args: {size: 8}}
+"""
+
+
 @pytest.mark.parametrize("wing", ["fewshot", "classes"])
-def test_a_policy_with_crops_trains_both_wings_and_a_resumed_run_draws_what_an_uninterrupted_one_draws(
+def test_cutmix_over_a_policy_trains_both_wings_and_a_resumed_run_draws_what_an_uninterrupted_one_draws(
     wing: str, tmp_path: Path
 ) -> None:
-    policy = f"--config={configs_folder() / 'classification' / 'augmentation' / 'autoaugment.yaml'}"
+    several = tmp_path / "several.yaml"
+    several.write_text(MIXED_AFTER_POLICY)
+    policy = f"--config={several}"
     train = {"fewshot": doors.train, "classes": classes.train_classifier}[wing]
-    objective = {"fewshot": "--objective=fewshot_sla.meta.Plain", "classes": classes.objective("Baseline")[0]}[wing]
-    assert train(tmp_path / "whole", objective, policy, steps=4) == 0
-    assert train(tmp_path / "parts", objective, policy, steps=2) == 0
-    assert train(tmp_path / "parts", objective, policy, "--resume", steps=4) == 0
+    objective = f"--objective=fewshot_sla.{'meta' if wing == 'fewshot' else 'classification'}.SLA"
+    assert train(tmp_path / "whole", objective, ROTATION, policy, steps=4) == 0
+    assert train(tmp_path / "parts", objective, ROTATION, policy, steps=2) == 0
+    assert train(tmp_path / "parts", objective, ROTATION, policy, "--resume", steps=4) == 0
     assert "AutoAugment" in (tmp_path / "parts" / "config.yaml").read_text()
     whole, parts = (load_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "parts"))
     assert all(torch.equal(values, parts[name]) for name, values in whole.items())

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from episodes.datasets.store.source import SPLITS, SplitContents, StoredSource
 from episodes.errors import UserError
+from episodes.images.files import ImageFiles
 from episodes.randomness import derive_seed, random_units
 
 
@@ -99,6 +101,32 @@ class TrainTestSource(StoredSource):
         in_val = held * len(train.class_names)
         most = in_val if split == "val" else train.images_at_most - in_val
         return replace(train, read_class=read, images_at_most=max(most, 0))
+
+
+def files_held_out(
+    images: ImageFiles,  # of train, class by class
+    per_class: int,  # images of each class that are held out; 0 for none
+    split: str,  # "train" or "val"
+) -> ImageFiles:
+    """The image files on one side of the line through train: the last ones of every class are val, the others train.
+
+    Raises:
+        UserError: if a class has no more images than are to be held out.
+    """
+    if not per_class:
+        return images
+    counts = images.class_counts.numpy()
+    few = np.flatnonzero(counts <= per_class)
+    if len(few):
+        smallest = few[counts[few].argmin()]
+        raise UserError(
+            f"{images.name}: class {images.class_names[smallest]!r} has {counts[smallest]} images in train; "
+            f"val_per_class must be less, not {per_class}"
+        )
+    behind = counts.cumsum()[images.labels.numpy()] - 1 - np.arange(len(images))  # images of the class that come later
+    chosen = np.flatnonzero((behind < per_class) == (split == "val"))
+    paths = tuple(images.paths[number] for number in chosen.tolist())
+    return replace(images, paths=paths, labels=images.labels[torch.from_numpy(chosen)])
 
 
 def no_val(name: str, argument: str) -> UserError:

@@ -6,7 +6,12 @@ from episodes.images.augmentation.compose import Compose
 from episodes.images.augmentation.crop_flip_jitter import CropFlipJitter
 from episodes.images.augmentation.cutmix import CutMix
 from episodes.images.augmentation.cutout import Cutout
+from episodes.images.augmentation.fast_autoaugment import FastAutoAugment
 from episodes.images.augmentation.mixup import Mixup
+from episodes.images.augmentation.policy import Policy
+from episodes.images.augmentation.randaugment import RandAugment
+from episodes.images.augmentation.random_resized_crop import RandomResizedCrop
+from episodes.images.augmentation.trivialaugment import TrivialAugment
 
 __all__ = [
     "Augmentation",
@@ -15,7 +20,12 @@ __all__ = [
     "CropFlipJitter",
     "CutMix",
     "Cutout",
+    "FastAutoAugment",
     "ImageAugmentation",
     "Mixup",
     "NoAugmentation",
+    "Policy",
+    "RandAugment",
+    "RandomResizedCrop",
+    "TrivialAugment",
 ]

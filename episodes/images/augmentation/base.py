@@ -6,10 +6,15 @@ The random numbers come from torch's default generator of the images' device; th
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from episodes.errors import UserError
 from episodes.targets import Targets
+
+if TYPE_CHECKING:
+    from episodes.images.normalization import Normalization
 
 
 class Augmentation(ABC):
@@ -30,6 +35,10 @@ class Augmentation(ABC):
         targets: Targets,  # [B]
     ) -> tuple[Tensor, Targets]:  # [B, C, H, W] float, 0..1; [B]
         """Changed images and what they are to be recognised as."""
+
+    def adapted(self, normalization: "Normalization") -> "Augmentation":
+        """The same for training images with this mean and deviation: itself, unless it wants to know them."""
+        return self
 
     def steps(self) -> "Sequence[Augmentation]":
         """The augmentations that it consists of, in order: itself, unless it is made of several."""
@@ -57,3 +66,15 @@ class NoAugmentation(ImageAugmentation):
     def change(self, images: Tensor) -> Tensor:
         """The images themselves."""
         return images
+
+
+def check_partners(
+    images: Tensor,  # [B, C, H, W]
+    name: str,  # of the augmentation
+) -> None:
+    """Raise UserError if there is one image only, which has no other to be mixed with."""
+    if len(images) == 1:
+        raise UserError(
+            f"{name} mixes the images of a batch with one another, and was given a single one; let a pass have two or "
+            "more (batch_size, images_per_forward)"
+        )

@@ -1,11 +1,15 @@
 """Several augmentations, one after the other."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from episodes.images.augmentation.base import Augmentation
 from episodes.targets import Targets
+
+if TYPE_CHECKING:
+    from episodes.images.normalization import Normalization
 
 
 class Compose(Augmentation):
@@ -26,6 +30,10 @@ class Compose(Augmentation):
         for augmentation in self.augmentations:
             images, targets = augmentation(images, targets)
         return images, targets
+
+    def adapted(self, normalization: "Normalization") -> "Compose":
+        """All of them, adapted."""
+        return Compose([augmentation.adapted(normalization) for augmentation in self.augmentations])
 
     def steps(self) -> Sequence[Augmentation]:
         """All of them, those of nested ones too."""

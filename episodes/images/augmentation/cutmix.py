@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from episodes.errors import UserError
-from episodes.images.augmentation.base import Augmentation
+from episodes.images.augmentation.base import Augmentation, check_partners
 from episodes.images.augmentation.boxes import box_masks, random_centres
 from episodes.targets import Targets
 
@@ -48,7 +48,7 @@ class CutMix(Augmentation):
         per_image: a box for each image instead of one a batch (in few-shot training, one an episode).
 
     Raises:
-        UserError: if a number is out of its range; later, if the labels are mixed already.
+        UserError: if a number is out of its range; later, if the labels are mixed already or there is one image only.
     """
 
     def __init__(self, alpha: float = 1.0, probability: float = 0.5, per_image: bool = False) -> None:
@@ -60,6 +60,7 @@ class CutMix(Augmentation):
 
     def __call__(self, images: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
         """:func:`paste` with random boxes and partners: a permutation, so every image occurs as often as before."""
+        check_partners(images, type(self).__name__)
         count, _, height, width = images.shape
         boxes = count if self.per_image else min(count, 1)
         alpha = torch.full((boxes,), self.alpha, dtype=torch.float64, device=images.device)

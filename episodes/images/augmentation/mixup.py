@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from episodes.errors import UserError
-from episodes.images.augmentation.base import Augmentation
+from episodes.images.augmentation.base import Augmentation, check_partners
 from episodes.targets import Targets
 
 
@@ -44,7 +44,8 @@ class Mixup(Augmentation):
         per_image: a lambda for each image instead of one a batch (in few-shot training, one an episode).
 
     Raises:
-        UserError: if alpha is not positive and finite; later, if the labels are mixed already.
+        UserError: if alpha is not positive and finite; later, if the labels are mixed already or there is one image
+            only.
     """
 
     def __init__(self, alpha: float = 1.0, per_image: bool = False) -> None:
@@ -55,6 +56,7 @@ class Mixup(Augmentation):
 
     def __call__(self, images: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
         """:func:`mix` with random partners: a permutation, so every image occurs as often as before."""
+        check_partners(images, type(self).__name__)
         count = (len(images),) if self.per_image else ()
         alpha = torch.full(count, self.alpha, dtype=torch.float64, device=images.device)
         share = Beta(alpha, alpha, validate_args=False).sample().to(images.dtype)

@@ -135,6 +135,7 @@ class _Seen:
         self._images: Images = images.on(fabric.device, hardware.placement)
         self._batches = self._images.batches(1, 0)
         self._most = min(looking.images, len(images))
+        self._at_once = images_per_pass(run.recipe.objective, images.image_shape)
 
     def mistakes(self, said: SaidOfImages) -> tuple[Example, ...]:
         """The pictures that were given a wrong label with the highest probability, by their class."""
@@ -166,7 +167,7 @@ class _Seen:
         numbers = torch.linspace(0, len(self._images) - 1, self._most).round().long()
         right: list[Tensor] = []
         with evaluation_mode(self._run.model), torch.no_grad():
-            for batch in self._batches.in_order(numbers, images_per_pass(objective)):
+            for batch in self._batches.in_order(numbers, self._at_once):
                 with self._autocast():
                     logits = objective.scaled(self._run.model(self._views(batch.pixels)))
                 rows = chosen.labelling.rows(logits[chosen.labelling.output], 0)
@@ -187,7 +188,7 @@ class _Seen:
         numbers = images_of_map(self._images.labels, transformations.m)
         found = []
         with evaluation_mode(backbone), torch.no_grad():
-            for batch in self._batches.in_order(numbers, images_per_pass(self._run.recipe.objective)):
+            for batch in self._batches.in_order(numbers, self._at_once):
                 views = self._views(batch.pixels)
                 with self._autocast():
                     found.append(backbone(views.flatten(0, 1)).unflatten(0, views.shape[:2]).float().cpu())

@@ -129,7 +129,9 @@ def evaluate_snapshots(
         for step, split in missing:
             now = run.at(step)
             objective = now.recipe.objective
-            batches = sources[split].in_order(found.chosen[split], images_per_pass(objective))
+            batches = sources[split].in_order(
+                found.chosen[split], images_per_pass(objective, found.images[split].image_shape)
+            )
             right = dict.fromkeys(objective.inferences, 0)
             for batch in batches:
                 told = predict_classes(now.model, objective, [batch], now.normalization, autocast=fabric.autocast)

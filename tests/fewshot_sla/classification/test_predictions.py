@@ -16,7 +16,7 @@ from episodes.transformations import Rotation
 from fewshot_sla.classification.classifier import Classifier
 from fewshot_sla.classification.label_losses import LDAM
 from fewshot_sla.classification.objectives import DA, SLA, SLASD, ClassificationObjective
-from fewshot_sla.classification.predictions import Predictions, counted, predict_classes
+from fewshot_sla.classification.predictions import Predictions, counted, images_per_pass, predict_classes
 from tests.integration.plugins import LinearBackbone
 
 N, M, SIDE = 3, 4, 6
@@ -75,6 +75,16 @@ def test_probabilities_are_those_of_a_slow_loop(name: str, crops: int) -> None:
             with torch.no_grad():
                 expected = sum(slow_probabilities(classifier, scale, inference, crop) for crop in of_crops) / crops
             torch.testing.assert_close(probabilities, expected)
+
+
+@pytest.mark.parametrize(
+    ("side", "crops", "images"), [(8, 1, 256), (64, 1, 256), (64, 10, 25), (224, 1, 20), (224, 10, 2), (4096, 1, 1)]
+)
+def test_a_pass_has_1024_views_or_four_million_pixels(side: int, crops: int, images: int) -> None:
+    """With M = 4 at 224 pixels: 80 views of 3 * 224^2 float32, 48 MB; 1024 of them would be 617 MB."""
+    assert images_per_pass(OBJECTIVES["SLA"], (3, side, side), crops) == images
+    assert images == 1 or 4 * crops * images <= 1024
+    assert images == 1 or 4 * crops * images * side**2 <= 2**22
 
 
 def test_the_classifier_is_evaluated_and_goes_on_training() -> None:

@@ -1,5 +1,6 @@
 """The loop with a task of a few numbers: what it writes, when it stops, and that stopping changes nothing."""
 
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.loggers import CSVLogger
 from fewshot_sla.runs.metrics import read_metrics
 from fewshot_sla.solvers.errors import NonFiniteInputError
+from fewshot_sla.training.averaging import WeightAverage
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.loop import Loop
 from fewshot_sla.training.recipe import LoopSettings
@@ -30,7 +32,10 @@ from fewshot_sla.training.signals import Interrupted
 from fewshot_sla.training.state import TrainingState
 from fewshot_sla.training.task import Outcome
 from fewshot_sla.training.torch_schedule import TorchSchedule
+from fewshot_sla.training.updates import Updates
 
+NO_UPDATES = Updates()
+AVERAGED = Updates(clip_norm=0.5, average=0.9)
 PIECEWISE = PiecewiseConstant([5 / 17, 11 / 17], [0.5, 0.1])
 
 
@@ -58,16 +63,17 @@ class Regression:
         return {"score": -float(next(model.parameters()).detach().norm())}
 
 
-def recipe_of(settings: LoopSettings, schedule: Schedule, seed: int = 3) -> Any:
-    return SimpleNamespace(loop=settings, schedule=schedule, seed=seed, loggers=[CSVLogger()])
+def recipe_of(settings: LoopSettings, schedule: Schedule, updates: Updates = NO_UPDATES) -> Any:
+    return SimpleNamespace(loop=settings, schedule=schedule, updates=updates, seed=3, loggers=[CSVLogger()])
 
 
-def make_state(fabric: Fabric) -> TrainingState:
+def make_state(fabric: Fabric, average: float) -> TrainingState:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     wrapped, _ = fabric.setup(model, optimizer)
-    return TrainingState(wrapped, model, optimizer, {"extra": torch.ones(1)}, {"who": "test"})
+    averaged = WeightAverage(model, average) if average else None
+    return TrainingState(wrapped, model, optimizer, {"extra": torch.ones(1)}, {"who": "test"}, averaged)
 
 
 def run(
@@ -77,13 +83,15 @@ def run(
     resume: bool = False,
     steps: int = 17,
     schedule: Schedule = PIECEWISE,
+    updates: Updates = NO_UPDATES,
     **settings: int,
 ) -> TrainingState:
     fabric = Fabric(accelerator="cpu", devices=1)
-    state, folder, task = make_state(fabric), RunFolder(path), task or Regression()
+    state, folder, task = make_state(fabric, updates.average), RunFolder(path), task or Regression()
     if resume:
         state.restore(folder)
-    task.recipe = recipe_of(LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings}), schedule)
+    loop = LoopSettings(**{"steps": steps, "validate_every": 6, "log_every": 4, **settings})
+    task.recipe = recipe_of(loop, schedule, updates)
     Loop(fabric, task, state, folder, {}).run(no_progress)  # type: ignore[arg-type]
     return state
 
@@ -200,17 +208,47 @@ class Killed(BaseException):
     """As sudden as a power cut: nothing is saved on the way out."""
 
 
-@pytest.mark.parametrize("kill_at", [7, 11, 14])
-def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, kill_at: int) -> None:
+@pytest.mark.parametrize(("kill_at", "updates"), [(7, NO_UPDATES), (11, AVERAGED), (14, AVERAGED)])
+def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, kill_at: int, updates: Updates) -> None:
     def kill(model: nn.Module) -> None:
         raise Killed
 
-    run(tmp_path / "whole", checkpoint_every=5)
+    run(tmp_path / "whole", checkpoint_every=5, updates=updates)
     with pytest.raises(Killed):
-        run(tmp_path / "parts", Regression(at_step={kill_at: kill}), checkpoint_every=5)
-    run(tmp_path / "parts", resume=True, checkpoint_every=5)
+        run(tmp_path / "parts", Regression(at_step={kill_at: kill}), checkpoint_every=5, updates=updates)
+    run(tmp_path / "parts", resume=True, checkpoint_every=5, updates=updates)
     assert (tmp_path / "whole/metrics.csv").read_text() == (tmp_path / "parts/metrics.csv").read_text()
-    assert_same_tensors(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    for name in ("last.safetensors", "best.safetensors"):
+        assert_same_tensors(weights_of(tmp_path / "whole", name), weights_of(tmp_path / "parts", name))
+
+
+def test_averaged_weights_are_validated_and_kept_and_training_does_not_see_them(tmp_path: Path) -> None:
+    """Against a loop in float64 over the weights of every step of a training without an average."""
+    raw = run(tmp_path / "raw", snapshot_every=1, steps=12)
+    seen: list[dict[str, Tensor]] = []
+
+    class Watching(Regression):
+        def validate(self, model: nn.Module) -> dict[str, float]:
+            seen.append({f"model.{name}": tensor.clone() for name, tensor in model.state_dict().items()})
+            return super().validate(model)
+
+    run(tmp_path / "averaged", Watching(), steps=12, snapshot_every=5, updates=Updates(average=0.6))
+    begun = make_state(Fabric(accelerator="cpu", devices=1), 0.0).weights()
+    expected = {name: tensor.double() for name, tensor in begun.items()}
+    for step, of_step in enumerate(snapshots_of(tmp_path / "raw").values(), 1):
+        kept = min(0.6, (1 + step) / (10 + step))  # from step 13 on 0.6; here it still grows
+        for name, tensor in of_step.items():
+            averaged = kept * expected[name] + (1 - kept) * tensor.double()
+            expected[name] = tensor.double() if name.endswith("num_batches_tracked") else averaged
+        if step in (5, 10, 12):
+            kept_file = weights_of(tmp_path / "averaged", f"snapshots/step{step:08}.safetensors")
+            for name in expected:
+                torch.testing.assert_close(kept_file[name].double(), expected[name], rtol=1e-5, atol=1e-6)
+    last = weights_of(tmp_path / "averaged")
+    assert_same_tensors({name: last[name] for name in raw.weights()}, raw.weights())
+    assert len(seen) == 2
+    for name, tensor in seen[-1].items():
+        torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-5, atol=1e-6)
 
 
 SCHEDULES = {
@@ -259,13 +297,17 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_c
         assert all(torch.isfinite(tensor).all() for tensor in weights_of(tmp_path).values())
 
 
-def test_weights_that_an_update_spoils_are_not_saved_as_good(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("factor", "clip_norm"), [(float("inf"), 0.0), (float("inf"), 0.5), (1e30, 0.5)])
+def test_weights_that_an_update_spoils_are_not_saved_as_good(tmp_path: Path, factor: float, clip_norm: float) -> None:
+    """Gradients of 1e30 have squares that float32 does not: clipped by an infinite norm they would be 0."""
+
     def explode(model: nn.Module) -> None:
-        next(model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+        next(model.parameters()).register_hook(lambda gradient: gradient * factor)
 
     # The loss of step 7 is finite, its update is not, and a checkpoint is due right after it.
+    updates = Updates(clip_norm=clip_norm)
     with pytest.raises(UserError, match="not finite at step 7"):
-        run(tmp_path, Regression(at_step={7: explode}), checkpoint_every=4, log_every=8)
+        run(tmp_path, Regression(1, {7: explode}), checkpoint_every=4, log_every=8, updates=updates)
     assert checkpoint.load_checkpoint(tmp_path / "last.safetensors")[1]["step"] == 6  # that of the validation
 
 
@@ -277,8 +319,9 @@ def test_a_solver_that_fails_is_reported_with_the_step(tmp_path: Path) -> None:
         run(tmp_path, Regression(at_step={5: fail}))
 
 
-@pytest.mark.parametrize("passes", [1, 2, 4])
-def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes: int) -> None:
+@pytest.mark.parametrize(("passes", "clip_norm"), [(1, 0.0), (2, 0.0), (4, 0.0), (1, 0.3), (2, 0.3)])
+def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes: int, clip_norm: float) -> None:
+    """Which is what is clipped, and not the gradient of each pass."""
     data = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     class Split(Regression):
@@ -292,7 +335,7 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
         model = nn.Linear(3, 1, dtype=torch.float64)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         wrapped, _ = fabric.setup(model, optimizer)
-        task.recipe = recipe_of(LoopSettings(5, 5, 5), Constant())
+        task.recipe = recipe_of(LoopSettings(5, 5, 5), Constant(), Updates(clip_norm=clip_norm))
         Loop(fabric, task, TrainingState(wrapped, model, optimizer, {}, {}), RunFolder(path), {}).run(no_progress)
         return model.weight.detach()
 
@@ -301,9 +344,13 @@ def test_passes_average_to_the_gradient_of_the_whole_step(tmp_path: Path, passes
     for _ in range(5):
         by_hand.zero_grad()
         by_hand(data).square().mean().backward()
+        norm = math.sqrt(
+            sum(float(entry) ** 2 for parameter in by_hand.parameters() for entry in parameter.grad.flatten())
+        )
+        assert norm > clip_norm  # so it is clipped
         with torch.no_grad():
             for parameter in by_hand.parameters():
-                parameter -= 0.1 * parameter.grad
+                parameter -= 0.1 * parameter.grad * (clip_norm / (norm + 1e-6) if clip_norm else 1)
     torch.testing.assert_close(train_once(Split(passes), tmp_path), by_hand.weight.detach(), rtol=1e-12, atol=1e-14)
 
 

@@ -51,7 +51,8 @@ def test_a_split_that_is_not_asked_for_may_be_missing(root: Path) -> None:
     with pytest.raises(UserError) as caught:
         source.open("test")
     assert str(caught.value) == (
-        f"{root} has no folder test/; put the images into train/CLASS/, val/CLASS/ and test/CLASS/"
+        f"{root} has no folder test/; put the images into train/CLASS/, val/CLASS/ and test/CLASS/, or set val_is_test "
+        "if val/ is to be tested on"
     )
 
 
@@ -154,3 +155,27 @@ def test_paths_and_labels_must_fit_together(root: Path) -> None:
         with pytest.raises(UserError, match=f"^{message}$"):
             replace(images, labels=labels)
     assert len(ImageFiles((), torch.zeros(0).long(), CLASSES, "none", root)) == 0
+
+
+def test_val_may_be_the_test_as_imagenets_is(root: Path) -> None:
+    shutil.rmtree(root / "test")
+    (root / "test").mkdir()
+    (root / "test" / "ILSVRC2012_test_00000001.JPEG").write_bytes(b"")  # nobody has its label
+    (root / "val").rename(root / "validation")
+    source = StreamedFolders(str(root), val_is_test=True, val_per_class=2)
+    train, val, test = (source.open(split) for split in ("train", "val", "test"))
+    assert {Path(path).parent.parent.name for path in test.paths} == {"validation"}
+    assert test.name == "zoo/test"
+    assert [len(train), len(val), len(test)] == [9, 6, 15]
+    by_hand = [str(root / "train" / name / file) for name in CLASSES for file in ("3.gif", "4.png")]
+    assert list(val.paths) == by_hand
+    assert not set(train.paths) & set(val.paths)
+    assert torch.equal(train.class_counts, torch.tensor([3, 3, 3]))
+    with pytest.raises(UserError, match=r"^zoo: there is no split val; hold images out of train with val_per_class"):
+        StreamedFolders(str(root), val_is_test=True).open("val")
+    with pytest.raises(UserError, match="validation is the split val, and val_per_class would hold another out of tr"):
+        StreamedFolders(str(root), val_per_class=2).open("train")
+    with pytest.raises(UserError, match=r"^zoo/val: class 'ant' has 5 images in train; val_per_class must be less, no"):
+        StreamedFolders(str(root), val_is_test=True, val_per_class=5).open("val")
+    with pytest.raises(UserError, match=r"^val_per_class must be 0 or more, not -1$"):
+        StreamedFolders(str(root), val_per_class=-1)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
-from episodes import Targets, UserError
-from episodes.images.augmentation import CutMix, Cutout
+from episodes import Normalization, Targets, UserError
+from episodes.images.augmentation import Augmentation, Compose, CutMix, Cutout, Mixup
 from episodes.images.augmentation.boxes import box_masks
 from episodes.images.augmentation.cutmix import paste
 
@@ -21,7 +21,7 @@ def labels(count: int) -> Targets:
     return Targets(torch.arange(10, 10 + count))
 
 
-def seeded(seed: int, augmentation: Cutout | CutMix, batch: torch.Tensor) -> tuple[torch.Tensor, Targets]:
+def seeded(seed: int, augmentation: Augmentation, batch: torch.Tensor) -> tuple[torch.Tensor, Targets]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return augmentation(batch, labels(len(batch)))
@@ -52,13 +52,25 @@ def test_cutout_fills_one_square_of_each_image(seed: int, count: int, size: int)
 
 
 def test_cutout_reaches_every_pixel_and_every_edge() -> None:
-    changed, _ = seeded(0, Cutout(4), images(2000))
+    changed, _ = seeded(0, Cutout(4, [0.0]), images(2000))
     often = (changed == 0).all(dim=1).double().mean(dim=0)
     expected = torch.zeros(9, 7, dtype=torch.float64)  # by a loop over the centres
     for row in range(9):
         for column in range(7):
             expected[max(0, row - 2) : row + 2, max(0, column - 2) : column + 2] += 1 / 63
     torch.testing.assert_close(often, expected, atol=0.04, rtol=0)
+
+
+def test_the_square_is_zero_once_the_images_are_normalised() -> None:
+    """As in the program of Fast AutoAugment, which cuts after normalisation; also as one of several."""
+    normalization = Normalization(torch.tensor([0.1, 0.5, 0.8]), torch.tensor([0.5, 1.0, 2.0]))
+    for augmentation in (Cutout(4), Compose([Compose([Cutout(4)])])):
+        changed, _ = seeded(0, augmentation.adapted(normalization), images(6))
+        found, expected = normalization(changed), normalization(images(6))
+        blotted = (found == 0).all(dim=1, keepdim=True).expand_as(found)
+        assert torch.equal(found[~blotted], expected[~blotted])
+        assert all(2 * 2 <= int(own[0].sum()) <= 4 * 4 for own in blotted)
+    assert Cutout(4, [0.3]).adapted(normalization).fill == [0.3]
 
 
 def test_paste_equals_the_loop() -> None:
@@ -79,7 +91,7 @@ def test_paste_equals_the_loop() -> None:
 
 
 @pytest.mark.parametrize("per_image", [False, True])
-@given(seed=st.integers(0, 2**31), count=st.integers(0, 6), probability=st.sampled_from([0.0, 0.5, 1.0]))
+@given(seed=st.integers(0, 2**31), count=st.sampled_from([0, 2, 5]), probability=st.sampled_from([0.0, 0.5, 1.0]))
 def test_the_share_is_that_of_the_pixels(per_image: bool, seed: int, count: int, probability: float) -> None:
     batch = torch.arange(1.0, 1 + count).view(-1, 1, 1, 1).expand(count, 3, 9, 7)  # every pixel says whose it is
     mixed, targets = seeded(seed, CutMix(1.0, probability, per_image), batch)
@@ -118,8 +130,8 @@ def test_the_default_generator_decides_and_a_batch_may_stay_as_it_is() -> None:
     assert torch.equal(seeded(3, CutMix(), batch)[0], seeded(3, CutMix(), batch)[0])
     shares = {float(seeded(seed, CutMix(), batch)[1].share[0]) == 1 for seed in range(20)}
     assert shares == {True, False}
-    assert torch.equal(seeded(3, Cutout(4), batch)[0], seeded(3, Cutout(4), batch)[0])
-    assert not torch.equal(seeded(3, Cutout(4), batch)[0], seeded(4, Cutout(4), batch)[0])
+    assert torch.equal(seeded(3, Cutout(4, [0.0]), batch)[0], seeded(3, Cutout(4, [0.0]), batch)[0])
+    assert not torch.equal(seeded(3, Cutout(4, [0.0]), batch)[0], seeded(4, Cutout(4, [0.0]), batch)[0])
 
 
 @pytest.mark.parametrize(
@@ -128,9 +140,19 @@ def test_the_default_generator_decides_and_a_batch_may_stay_as_it_is() -> None:
         (lambda: Cutout(1), "size must be at least 2"),
         (lambda: Cutout(4, [2.0]), "fill must be"),
         (lambda: Cutout(4, []), "fill must be"),
+        (lambda: Cutout(4, "black"), "fill must be 'mean', or one value 0 to 1 or one for each channel, got 'black'"),
+        (lambda: Cutout(4).change(images(2)), "does not know the mean of the training images; give fill"),
         (lambda: Cutout(4, [0.1, 0.2]).change(images(1)), "has 2 values, but the images have 3 channels"),
         (lambda: CutMix(0.0), "alpha must be positive"),
         (lambda: CutMix(1.0, 1.5), "probability must be 0 to 1"),
+        (
+            lambda: CutMix()(images(1), labels(1)),
+            "CutMix mixes the images of a batch with one",
+        ),
+        (
+            lambda: Mixup()(images(1), labels(1)),
+            "Mixup mixes the images of a batch with one",
+        ),
         (lambda: CutMix()(images(2), labels(2).mixed(torch.tensor([1, 0]), torch.tensor(0.5))), "mixed already"),
     ],
 )

@@ -1,3 +1,5 @@
+import colorsys
+
 import pytest
 import torch
 
@@ -51,10 +53,28 @@ def test_jitter_stays_in_range_and_differs_from_image_to_image() -> None:
     assert len({tuple(image.flatten().tolist()) for image in jittered}) == 32
 
 
+def test_hue_turns_colours_by_up_to_its_share_and_nothing_else() -> None:
+    batch = images(60, size=4)
+    torch.manual_seed(0)
+    turned = CropFlipJitter(padding=0, flip=0, jitter=0, hue=0.25).change(batch)
+    turns = []
+    for before, after in zip(batch, turned, strict=True):
+        pairs = zip(before.flatten(1).T.tolist(), after.flatten(1).T.tolist(), strict=True)
+        ways = []
+        for old, new in pairs:
+            (h, s, v), (own_h, own_s, own_v) = colorsys.rgb_to_hsv(*old), colorsys.rgb_to_hsv(*new)
+            assert (own_s, own_v) == pytest.approx((s, v), abs=1e-4)
+            ways.append((own_h - h + 0.5) % 1 - 0.5)
+        assert max(ways) - min(ways) < 0.01  # one turn an image
+        turns.append(ways[0])
+    assert -0.25 <= min(turns) < -0.2
+    assert 0.2 < max(turns) <= 0.25
+
+
 def test_grey_images_are_jittered_too() -> None:
     batch = images(8, channels=1)
     torch.manual_seed(0)
-    jittered = CropFlipJitter().change(batch)
+    jittered = CropFlipJitter(hue=0.25).change(batch)
     assert jittered.shape == batch.shape
     assert not torch.equal(jittered, batch)
 
@@ -77,3 +97,9 @@ def test_an_empty_batch_is_fine() -> None:
 def test_strengths_out_of_range_are_refused(arguments: dict) -> None:
     with pytest.raises(UserError, match="padding must be at least 0, flip and jitter 0 to 1"):
         CropFlipJitter(**arguments)
+
+
+@pytest.mark.parametrize("hue", [-0.1, 0.6])
+def test_a_hue_beyond_half_a_turn_is_refused(hue: float) -> None:
+    with pytest.raises(UserError, match=f"^hue must be 0 to 0.5, half of a full turn, got {hue}$"):
+        CropFlipJitter(hue=hue)
