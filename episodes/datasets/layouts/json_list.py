@@ -160,7 +160,9 @@ def _categories_of_images(annotations: _Table, images: set[Any], places: dict[An
     if len(found) < len(of):  # several boxes of one category are one label
         other = next((one for one, category in zip(of, categories, strict=True) if found[one] != category), None)
         if other is not None:
-            raise UserError(f"{path}: the image with id {other!r} has annotations of two categories; it needs one class")
+            raise UserError(
+                f"{path}: the image with id {other!r} has annotations of two categories; it needs one class"
+            )
     return found
 
 
