@@ -1,7 +1,7 @@
 """``python -m benchmarks.streaming``: photographs from files to normalised batches, alone and feeding a network.
 
-JPEG files (made up here, 500 x 375, unless a folder is given) are decoded; a random part of each is resized to 224 x 224
-and mirrored half of the time, and the batch is normalised. Contestants, in turn, with as many workers each:
+JPEG files (made up here, 500 x 375, unless a folder is given) are decoded; a random part of each is resized to 224 x
+224 and mirrored half of the time, and the batch is normalised. Contestants, in turn, with as many workers each:
 
 * ours: StreamedFolders, the batches of ``python -m fewshot_sla.train``;
 * torchvision: its ImageFolder in torch's DataLoader, its transforms on Pillow's images;
@@ -90,6 +90,7 @@ def measure(
     timings = {name: Timing(tuple(each.seconds for each in own)) for name, own in found.items()}
     return {
         "stage": stage,
+        "batch_size": given.batch_size,
         "workers": workers,
         "contestants": {
             name: {**timing.facts(batches * given.batch_size), "waiting": _waiting(found[name])}
@@ -113,13 +114,14 @@ def run(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     torch.manual_seed(0)
     network = Conv4(in_channels=3, channels=16) if options.quick else ResNetImageNet()
     stages = []
-    for stage, take, batches in (
-        ("alone", lambda images, labels: None, options.batches),
-        ("feeding ResNet-18", training_step(network, device), options.fed_batches),
+    fed = given._replace(batch_size=options.fed_images or (given.batch_size if device.type == "cuda" else 4))
+    for stage, given_here, take, batches in (
+        ("alone", given, lambda images, labels: None, options.batches),
+        ("feeding ResNet-18", fed, training_step(network, device), options.fed_batches),
     ):
         for workers in options.workers:
             names = list(CONTESTANTS) if stage == "alone" else ["ours", "torchvision"]
-            stages.append(measure(stage, given, workers, take, batches, options.rounds, names))
+            stages.append(measure(stage, given_here, workers, take, batches, options.rounds, names))
             show(stages[-1])
     return {
         "benchmark": "streaming",
@@ -132,7 +134,6 @@ def run(options: argparse.Namespace, root: Path) -> dict[str, Any]:
             "files": len(list((root / "train").glob("*/*"))),
             "of_one's_own": bool(options.folder),
             "image_size": given.image_size,
-            "batch_size": given.batch_size,
         },
         "stages": stages,
     }
@@ -162,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, default=32, help="images of a batch (default: 32)")
     parser.add_argument("--batches", type=int, default=8, help="batches a round, alone (default: 8)")
     parser.add_argument("--fed_batches", type=int, default=3, help="training steps a round (default: 3)")
+    parser.add_argument(
+        "--fed_images", type=int, default=0, help="images of a training step (default: a batch on a GPU, 4 on a CPU)"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how many times each is timed, in turn (default: 5)")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="numbers of workers (default: 0 1 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch in this process (default: 1)")
