@@ -19,7 +19,7 @@ from fewshot_sla.meta.features import embed_together
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
 from fewshot_sla.meta.rounds import feature_rounds, image_rounds
-from fewshot_sla.meta.team import ALONE, Team, in_turn
+from fewshot_sla.meta.team import ALONE, EvaluationTeam, in_turn
 from fewshot_sla.training.modes import Autocast, evaluation_mode
 
 
@@ -66,7 +66,7 @@ def evaluate_all(
     crops: Crops = as_is,
     autocast: Autocast = nullcontext,
     on_progress: OnProgress = no_progress,
-    team: Team = ALONE,
+    team: EvaluationTeam = ALONE,
 ) -> list[dict[str, EpisodeOutcomes]]:  # of each selection: outcomes by the name of the inference
     """Outcomes of several kinds of episodes (other shots, other samplers) of the same images.
 
