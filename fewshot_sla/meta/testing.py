@@ -18,7 +18,7 @@ from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import evaluate_all_together
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.protocol import Selection, check_crops
+from fewshot_sla.meta.predictions import Selection, check_crops
 from fewshot_sla.meta.recipe import MetaTest, MetaTraining
 from fewshot_sla.meta.report import draw_one_episode
 from fewshot_sla.meta.results import EpisodeResult, outcome_tables, summarize

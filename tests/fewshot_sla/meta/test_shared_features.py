@@ -16,7 +16,8 @@ from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.heads.protonet import protonet_logits
 from fewshot_sla.meta import Plain, features, rounds
 from fewshot_sla.meta.learners import EmbeddingLearner
-from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate, evaluate_all
+from fewshot_sla.meta.predictions import Selection
+from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate, evaluate_all
 from fewshot_sla.meta.team import EvaluationTeam
 from tests.fewshot_sla.meta.test_protocol import OBJECTIVES, Counting, learner, same, source
 
