@@ -15,6 +15,7 @@ from episodes.labelling import Labelling
 from episodes.progress import OnProgress, no_progress
 from episodes.sampler import EpisodeIndices
 from episodes.source import EpisodeSource
+from episodes.unknown import UnknownQueries
 from fewshot_sla.inference import Inference, with_inferences
 from fewshot_sla.meta.features import embed_together
 from fewshot_sla.meta.learners.base import MetaLearner
@@ -29,11 +30,22 @@ class Selection(NamedTuple):
 
     source: EpisodeSource
     numbers: Sequence[int] | range  # of its episodes
+    unknown: UnknownQueries | None = None  # of this source: to be asked in these episodes, too
+
+    @property
+    def known(self) -> int:
+        """N*Q, queries of an episode of its own classes; unknown ones stand behind them."""
+        return self.source.sampler.spec.n_way * self.source.sampler.spec.n_query
+
+    def draw(self) -> EpisodeIndices:
+        """The episodes, with the unknown queries if there are any."""
+        episodes = self.source.sampler.draw(self.numbers)
+        return self.unknown.added_to(episodes, self.numbers) if self.unknown else episodes
 
 
 Kept = dict[str, Tensor]  # each [T, ...]: what is kept of T episodes, by name
-# (inference, class logits of each of its views [T, R, V, N], labels of the queries [T, R]) -> what to keep
-Keep = Callable[[Inference, Tensor, Tensor], Kept]
+# (inference, class logits of each view [T, R, V, N], labels [T, R], how many of the R are known) -> what to keep
+Keep = Callable[[Inference, Tensor, Tensor, int], Kept]
 
 
 def kept_of_all(
@@ -57,7 +69,7 @@ def kept_of_all(
         learner: on the device of the images.
         objective: says how to infer, and with which transformations.
         asked: which episodes, of sources with the same images and normalisation.
-        keep: told each inference of each pass, what its views say and the right labels.
+        keep: told each inference of each pass, what its views say and the right labels, of unknown queries OUTSIDE.
         crops: of each image, whose mean feature stands for it (see :func:`~fewshot_sla.meta.features.embed_views`).
         autocast: context in which the learner runs (mixed precision), made anew for each pass.
         on_progress: called after every pass with what is being done, how many are done, and how many there are.
@@ -70,7 +82,7 @@ def kept_of_all(
     source = _common_source(asked)
     if crops is not as_is:
         check_crops(learner)
-    drawn = [selection.source.sampler.draw(selection.numbers) for selection in asked]
+    drawn = [selection.draw() for selection in asked]
     embed = partial(
         embed_together, team, learner, source, objective.transformations, autocast, crops=crops, on_progress=on_progress
     )
@@ -91,9 +103,10 @@ def kept_of_all(
     found: list[dict[str, list[Kept]]] = [{name: [] for name in objective.inferences} for _ in drawn]
     with evaluation_mode(learner):
         for current in rounds:
-            for indices, into in zip(current.episodes, found, strict=True):
+            for selection, indices, into in zip(asked, current.episodes, found, strict=True):
                 if len(indices.support):  # some of this kind are left
-                    for name, kept in _shared(team, source, current, indices, run).items():
+                    run_these = partial(run, known=selection.known)
+                    for name, kept in _shared(team, source, current, indices, run_these).items():
                         into[name].append(kept)
     return [
         (indices, {name: _stacked(parts) for name, parts in into.items()})
@@ -144,7 +157,7 @@ def check_crops(learner: MetaLearner) -> None:
         )
 
 
-def _labels(inference: Inference, by_view: Tensor, labels: Tensor) -> Kept:
+def _labels(inference: Inference, by_view: Tensor, labels: Tensor, known: int) -> Kept:
     return {"labels": inference.combine(by_view).argmax(dim=-1)}
 
 
@@ -174,6 +187,7 @@ def _through(
     keep: Keep,
     autocast: Autocast,
     progress: Callable[[int], None],  # told how many episodes were done
+    known: int,
 ) -> dict[str, Kept]:
     """What is kept of these episodes, by the name of the inference."""
     found: dict[str, list[Kept]] = {name: [] for name in objective.inferences}
@@ -181,7 +195,7 @@ def _through(
         logits = {labelling: _logits(learner, labelling(views), autocast) for labelling in _labellings(objective)}
         for name, inference in objective.inferences.items():
             by_view = inference.by_view(logits[inference.labelling], objective.transformations.m)
-            kept = keep(inference, by_view, views.query_labels)
+            kept = keep(inference, by_view, views.query_labels, known)
             found[name].append({what: rows.cpu() for what, rows in kept.items()})
         progress(len(views.support))
     return {name: _stacked(parts) for name, parts in found.items()}

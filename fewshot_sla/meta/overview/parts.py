@@ -17,10 +17,11 @@ from fewshot_sla.inference import inference_title
 from fewshot_sla.inference.first_views import widest_inference
 from fewshot_sla.meta.features import embed_views
 from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.outcome_files import read_outcomes
 from fewshot_sla.meta.overview.examples import chosen_episodes, episode_example
 from fewshot_sla.meta.overview.looked import LookedAt, look_at
 from fewshot_sla.meta.recipe import MetaTraining
-from fewshot_sla.meta.results import EpisodeResult, read_outcomes
+from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.reporting.overview.neighbours import feature_map, images_of_map
 from fewshot_sla.reporting.overview.parts import (
     ByViews,
