@@ -51,23 +51,21 @@ def detection_table(
     tests = [(run, test) for run, test in everything if any(result.auroc for result in test.values())]
     if not tests:
         return Table(title, [])
-    described, varying, ways = _told_apart(tests)
-    unknown = "" if "unknown" in varying else f"{described[0]['unknown']} unknown ways, "
+    described, varying, _ = _told_apart(tests)
+    first = described[0]
+    sizes = [f"{first[name]}{unit}" for name, unit in (("way", "-way"), ("unknown", " unknown")) if name not in varying]
     inferences = unique(name for _, test in tests for name in test)
     gaining = unique(name for _, test in tests for name, result in test.items() if result.auroc_gain)
+    gains = [f"gain, {name}" for name in gaining] if len(gaining) > 1 else ["gain"] * len(gaining)
     words = [*varying, "score"]
-    headings = [
-        *words,
-        *map(inference_title, inferences),
-        *(f"gain, {name}" if len(gaining) > 1 else "gain" for name in gaining),
-    ]
-    table = Table(f"{title}: {ways}{unknown}AUROC, %", headings, left=len(words))
+    headings = [*words, *map(inference_title, inferences), *gains]
+    table = Table(f"{title}: {', '.join([*sizes, 'AUROC in %'])}", headings, left=len(words))
     for said, (_, test) in zip(described, tests, strict=True):
         table.add_section()
         for score in _scores([test]):
             shown = [_auroc(test.get(name), score) for name in inferences]
-            gains = [_auroc_gain(test.get(name), score) for name in gaining]
-            table.add(*(said[name] for name in varying), score, *shown, *gains)
+            gained = [_auroc_gain(test.get(name), score) for name in gaining]
+            table.add(*(said[name] for name in varying), score, *shown, *gained)
     table.notes += _about_detection(_scores(test for _, test in tests), gaining)
     return table
 

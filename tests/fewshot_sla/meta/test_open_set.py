@@ -59,9 +59,7 @@ def test_aurocs_are_the_pairs_that_are_counted(kind: str, objective: str) -> Non
     (outcomes,) = evaluate_all(model, OBJECTIVES[objective], [asked])
     for name, outcome in outcomes.items():
         for score, values in aurocs_slowly(model, objective, name == "aggregated", asked).items():
-            assert outcome.aurocs[score].tolist() == pytest.approx(
-                values, abs=0.011
-            )  # one pair of 96, told by rounding
+            assert outcome.aurocs[score].tolist() == pytest.approx(values, abs=1e-12)
             assert outcome.aurocs[score].dtype == torch.float64
             assert outcome.aurocs[score].min() < 1  # not so easy that it says nothing
         assert list(outcome.aurocs)[3:] == (["agreement"] if name == "aggregated" else [])
@@ -153,10 +151,9 @@ def test_a_team_finds_the_aurocs_of_one_process(kind: str) -> None:
             pool.submit(evaluate_all, twin, OBJECTIVES["sla"], asked, team=Thread(rank, size, barrier, table))
             for rank, twin in enumerate(twins)
         ]
-        for ours, theirs in (
-            (ours, theirs) for job in jobs for ours, theirs in zip(job.result(), expected, strict=True)
-        ):
-            assert same(ours, theirs)
-            for name, outcome in theirs.items():
-                assert list(ours[name].aurocs) == list(outcome.aurocs)
-                assert all(torch.equal(ours[name].aurocs[score], values) for score, values in outcome.aurocs.items())
+        found = [outcomes for job in jobs for outcomes in job.result()]
+    for ours, theirs in zip(found, expected * size, strict=True):
+        assert same(ours, theirs)
+        for name, outcome in theirs.items():
+            assert list(ours[name].aurocs) == list(outcome.aurocs)
+            assert all(torch.equal(ours[name].aurocs[score], values) for score, values in outcome.aurocs.items())
