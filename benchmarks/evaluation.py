@@ -36,8 +36,10 @@ from fewshot_sla.backbones import Backbone, Conv4, ResNet12
 from fewshot_sla.heads import ProtoNetHead
 from fewshot_sla.meta import SLA, Plain
 from fewshot_sla.meta.learners import EmbeddingLearner
-from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate, evaluate_all
-from fewshot_sla.meta.results import outcome_tables, summarize
+from fewshot_sla.meta.outcome_files import outcome_tables
+from fewshot_sla.meta.predictions import Selection
+from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate, evaluate_all
+from fewshot_sla.meta.results import summarize
 
 
 def measure(case: Case) -> dict[str, Any]:

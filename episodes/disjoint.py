@@ -40,7 +40,7 @@ class DisjointSampler(EpisodeSampler):
 
     def __init__(self, labels: Tensor, spec: EpisodeSpec, seed: int, class_names: Sequence[str] | None = None) -> None:
         super().__init__(labels, spec, seed, class_names)
-        blocks = self._counts // spec.images_per_class
+        blocks = self.counts // spec.images_per_class
         total = most_disjoint(blocks, spec.n_way)
         units = random_units(derive_seed(seed, _CLASSES), np.arange(total), len(blocks)).T  # [E, C]
         classes = _matches(blocks, spec.n_way, units)  # [E, N]

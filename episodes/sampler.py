@@ -16,18 +16,16 @@ _BLOCK = 256  # episodes drawn at once by the iterator: enough to hide the cost 
 
 
 class EpisodeIndices(NamedTuple):
-    """T episodes as numbers of images; support rows stand class by class, query rows in random order."""
+    """T episodes as numbers of images; support rows stand class by class, query rows in random order.
+
+    Unknown queries, of no class of the episode, may stand behind these (see :class:`~episodes.unknown.UnknownQueries`).
+    """
 
     support: Tensor  # [T, N*K] int64, numbers of images
     support_labels: Tensor  # [T, N*K] int64, 0..N-1
     query: Tensor  # [T, N*Q] int64, numbers of images
     query_labels: Tensor  # [T, N*Q] int64, 0..N-1
     classes: Tensor  # [T, N] int64: label y of the episode is class classes[t, y] of the data set
-
-    @property
-    def n_query(self) -> int:
-        """Q, query images of each class."""
-        return self.query.shape[1] // self.classes.shape[1]
 
     def part(self, start: int, stop: int) -> "EpisodeIndices":
         """Episodes ``start`` to ``stop - 1`` of these T."""
@@ -50,6 +48,9 @@ class EpisodeSampler:
         seed: any integer; with the same labels and spec it fixes every episode.
         class_names: names to call the classes by in messages.
 
+    Attributes:
+        counts: [C] int64, how many images each class has.
+
     Raises:
         UserError: if there are fewer classes than N, or a class has fewer than K + Q images.
     """
@@ -59,9 +60,9 @@ class EpisodeSampler:
         self.seed = seed
         numbers = labels.cpu().numpy()
         self._by_class = np.argsort(numbers, kind="stable")  # [n], the images class by class
-        self._counts = np.bincount(numbers, minlength=len(class_names or ()))
-        self._starts = np.cumsum(self._counts) - self._counts
-        _check_spec(spec, self._counts, class_names)
+        self.counts = np.bincount(numbers, minlength=len(class_names or ()))
+        self._starts = np.cumsum(self.counts) - self.counts
+        _check_spec(spec, self.counts, class_names)
 
     def draw(
         self,
@@ -74,12 +75,20 @@ class EpisodeSampler:
         units = random_units(self.seed, episodes, 2 * n_way * (1 + per_class) + rows)  # [draws, T]
         for_classes, for_images, for_order = np.split(units, [2 * n_way, 2 * n_way * (1 + per_class)])
 
-        classes = sample_without_replacement(for_classes, np.full(len(episodes), len(self._counts)))  # [N, T]
+        classes = sample_without_replacement(for_classes, np.full(len(episodes), len(self.counts)))  # [N, T]
         within = sample_without_replacement(  # [K + Q, N, T]
-            for_images.reshape(2 * per_class, n_way, len(episodes)), self._counts[classes]
+            for_images.reshape(2 * per_class, n_way, len(episodes)), self.counts[classes]
         )
-        images = self._by_class[self._starts[classes] + within].transpose(2, 1, 0)  # [T, N, K + Q]
+        images = self.images_of(classes, within).transpose(2, 1, 0)  # [T, N, K + Q]
         return as_episodes(images, np.ascontiguousarray(classes.T), for_order.T.argsort(axis=1), k_shot)
+
+    def images_of(
+        self,
+        classes: NDArray[np.int64],  # [...] 0..C-1
+        within: NDArray[np.int64],  # broadcasts against classes; 0..counts[class]-1
+    ) -> NDArray[np.int64]:  # [...] numbers of images
+        """Image number ``within`` of each class."""
+        return np.asarray(self._by_class[self._starts[classes] + within])
 
     def __getitem__(self, number: int) -> EpisodeIndices:
         """Episode ``number`` alone, with its leading axis T = 1."""

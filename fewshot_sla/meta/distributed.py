@@ -12,11 +12,12 @@ from episodes.progress import OnProgress, no_progress
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate_all
-from fewshot_sla.meta.team import Team
+from fewshot_sla.meta.predictions import Selection
+from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate_all
+from fewshot_sla.meta.team import EvaluationTeam
 
 
-class Processes(Team):
+class Processes(EvaluationTeam):
     """The processes of a Fabric that was launched.
 
     Args:

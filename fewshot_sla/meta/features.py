@@ -10,7 +10,7 @@ from episodes.transformations import Transformations
 from episodes.views import normalized_views
 from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.team import Team, in_blocks, own_block
+from fewshot_sla.meta.team import EvaluationTeam, in_blocks, own_block
 from fewshot_sla.training.modes import Autocast
 
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once, of images of up to 90 x 90 pixels
@@ -45,7 +45,7 @@ def embed_views(
 
 
 def embed_together(
-    team: Team,
+    team: EvaluationTeam,
     learner: MetaLearner,
     source: EpisodeSource,
     transformations: Transformations,

@@ -69,7 +69,7 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
 
     def outcomes(self, folder: RunFolder, result: Any) -> "Outcomes":
         """Right answers for each class of each episode."""
-        from fewshot_sla.meta.results import paired_outcomes
+        from fewshot_sla.meta.outcome_files import paired_outcomes
 
         return paired_outcomes(folder, result)
 

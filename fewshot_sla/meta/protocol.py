@@ -1,26 +1,30 @@
-"""The evaluation protocol: the accuracy of a meta-learner on many episodes, by every inference of its objective."""
+"""The evaluation protocol: the accuracy of a meta-learner on many episodes, by every inference of its objective.
 
-from collections.abc import Callable, Iterable, Sequence
+Where queries of unknown classes are asked too: how well each score of a query tells whether its class is known.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from episodes.episode import EpisodeBatch
-from episodes.errors import UserError
 from episodes.images.crops import Crops, as_is
-from episodes.labelling import Labelling
 from episodes.progress import OnProgress, no_progress
-from episodes.sampler import EpisodeIndices
 from episodes.source import EpisodeSource
-from fewshot_sla.meta.features import embed_together
+from fewshot_sla.inference import Inference
+from fewshot_sla.inference.scores import scores_of
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.rounds import feature_rounds, image_rounds
-from fewshot_sla.meta.team import ALONE, Team, in_turn
-from fewshot_sla.training.modes import Autocast, evaluation_mode
+from fewshot_sla.meta.predictions import Kept, Selection, kept_of_all
+from fewshot_sla.meta.team import ALONE, EvaluationTeam
+from fewshot_sla.runs.detection import auroc_of_rows
+from fewshot_sla.training.modes import Autocast
+
+_CORRECT = "correct"  # what is kept beside the scores
+_NO_SCORES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class EpisodeOutcomes(NamedTuple):
@@ -29,18 +33,12 @@ class EpisodeOutcomes(NamedTuple):
     correct: Tensor  # [E, N] int64, right answers for each class of the episode, 0..Q
     classes: Tensor  # [E, N] int64, which class of the data set it is
     n_query: int
+    aurocs: Mapping[str, Tensor] = _NO_SCORES  # by score: [E] float64, 0..1, known queries against unknown ones
 
     @property
     def accuracies(self) -> Tensor:
         """[E] float64, share of right answers in each episode."""
         return self.correct.double().mean(dim=1) / self.n_query
-
-
-class Selection(NamedTuple):
-    """Episodes to evaluate on."""
-
-    source: EpisodeSource
-    numbers: Sequence[int] | range  # of its episodes
 
 
 def evaluate(
@@ -66,87 +64,25 @@ def evaluate_all(
     crops: Crops = as_is,
     autocast: Autocast = nullcontext,
     on_progress: OnProgress = no_progress,
-    team: Team = ALONE,
+    team: EvaluationTeam = ALONE,
 ) -> list[dict[str, EpisodeOutcomes]]:  # of each selection: outcomes by the name of the inference
-    """Outcomes of several kinds of episodes (other shots, other samplers) of the same images.
-
-    The learner is in evaluation mode meanwhile, so no query sees another. If its items are features, they are computed
-    once for every view of every image that occurs, whatever is asked; any other learner is given the images of each
-    episode.
+    """Outcomes of several kinds of episodes of the same images.
 
     Args:
-        learner: on the device of the images.
-        objective: says how to infer, and with which transformations.
-        asked: which episodes, of sources with the same images and normalisation.
-        crops: of each image, whose mean feature stands for it (see :func:`~fewshot_sla.meta.features.embed_views`).
-        autocast: context in which the learner runs (mixed precision), made anew for each pass.
-        on_progress: called after every pass with what is being done, how many are done, and how many there are.
-        team: the processes that share the work; each is given all outcomes.
+        learner, objective, asked, crops, autocast, on_progress, team: as of
+            :func:`~fewshot_sla.meta.predictions.kept_of_all`.
 
     Raises:
         UserError: if there are crops, and the learner has no features to average.
         ValueError: if the sources differ in their images or their normalisation.
     """
-    source = _common_source(asked)
-    if crops is not as_is:
-        check_crops(learner)
-    drawn = [selection.source.sampler.draw(selection.numbers) for selection in asked]
-    embed = partial(
-        embed_together, team, learner, source, objective.transformations, autocast, crops=crops, on_progress=on_progress
+    every = kept_of_all(
+        learner, objective, asked, _judged, crops=crops, autocast=autocast, on_progress=on_progress, team=team
     )
-    rounds = (
-        feature_rounds(source, drawn, embed)
-        if learner.has_features
-        else image_rounds(source, drawn, objective.transformations)
-    )
-    total = sum(len(indices.support) for indices in drawn)
-    done = 0
-
-    def progress(episodes: int) -> None:
-        nonlocal done
-        done += episodes * team.size  # the others are about as far
-        on_progress("episodes", min(done, total), total)
-
-    correct: list[dict[str, list[Tensor]]] = [{name: [] for name in objective.inferences} for _ in drawn]
-    with evaluation_mode(learner):
-        for current in rounds:
-            for indices, into in zip(current.episodes, correct, strict=True):
-                own = EpisodeIndices(*(field[team.rank :: team.size] for field in indices))
-                batches = (source.gather(part, current.items) for part in current.passes(own))
-                found = _right_answers(learner, objective, batches, autocast, progress)
-                for name, rows in found.items():
-                    into[name].append(in_turn(team, _stacked(rows, indices), len(indices.support)))
-    return [
-        {
-            name: EpisodeOutcomes(_stacked(rows, indices), indices.classes, indices.n_query)
-            for name, rows in into.items()
-        }
-        for indices, into in zip(drawn, correct, strict=True)
-    ]
-
-
-def check_crops(learner: MetaLearner) -> None:
-    """Raise UserError if a learner has no features, which are what crops are averaged as."""
-    if not learner.has_features:
-        raise UserError(
-            f"crops of an image are averaged as its features, and {type(learner).__name__} has none; test without crops"
-        )
-
-
-def predict_episode(
-    learner: MetaLearner,
-    objective: EpisodeObjective,
-    source: EpisodeSource,
-    number: int,
-    autocast: Autocast = nullcontext,
-) -> tuple[EpisodeIndices, Tensor]:  # the episode, and the labels [N*Q] predicted for its queries
-    """One episode with its predictions by the objective's primary inference."""
-    inference = objective.inferences[objective.primary]
-    views = source.views([number], objective.transformations)
-    with evaluation_mode(learner), autocast():
-        logits = learner(inference.labelling(views)).detach()
-    prediction = inference.predict(logits, objective.transformations.m)
-    return source.sampler[number], prediction[0].argmax(dim=-1).cpu()
+    outcomes = []
+    for selection, (indices, found) in zip(asked, every, strict=True):
+        outcomes.append({name: _outcomes(kept, indices.classes, selection) for name, kept in found.items()})
+    return outcomes
 
 
 def correct_by_class(
@@ -160,47 +96,24 @@ def correct_by_class(
     )
 
 
-def _labellings(objective: EpisodeObjective) -> list[Labelling]:
-    """The different labellings that the inferences use: each needs its own pass through the head."""
-    return list(dict.fromkeys(inference.labelling for inference in objective.inferences.values()))
+def aurocs_of_episodes(
+    inference: Inference,
+    by_view: Tensor,  # [T, R, V, N] float: class logits of each view of each query
+    known: int,  # 1..R-1: the first of the queries are of known classes, the others are not
+) -> dict[str, Tensor]:  # by score, each [T] float64 on the CPU, 0..1
+    """How well each score tells the known queries of an episode from the unknown ones: 1 is best, 0.5 is chance."""
+    scores = {name: rows.cpu().numpy() for name, rows in scores_of(by_view, inference.combine).items()}
+    return {name: torch.from_numpy(auroc_of_rows(rows[:, :known], rows[:, known:])) for name, rows in scores.items()}
 
 
-def _right_answers(
-    learner: MetaLearner,
-    objective: EpisodeObjective,
-    batches: Iterable[EpisodeBatch],  # items [T, S, M, *item]
-    autocast: Autocast,
-    progress: Callable[[int], None],  # told how many episodes were done
-) -> dict[str, list[Tensor]]:  # of each batch [T, N] on the CPU, by the name of the inference
-    """Right answers of each class in each episode."""
-    correct: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
-    for views in batches:
-        logits = {labelling: _logits(learner, labelling(views), autocast) for labelling in _labellings(objective)}
-        for name, inference in objective.inferences.items():
-            prediction = inference.predict(logits[inference.labelling], objective.transformations.m)
-            correct[name].append(correct_by_class(prediction, views.query_labels).cpu())
-        progress(len(views.support))
-    return correct
+def _judged(inference: Inference, by_view: Tensor, labels: Tensor, known: int) -> Kept:
+    """Right answers to the known queries, and AUROCs if there are unknown ones."""
+    correct = correct_by_class(inference.combine(by_view[:, :known]), labels[:, :known])
+    aurocs = aurocs_of_episodes(inference, by_view, known) if known < labels.shape[1] else {}
+    return {_CORRECT: correct, **aurocs}
 
 
-def _stacked(
-    parts: Sequence[Tensor],  # each [T, N]
-    indices: EpisodeIndices,  # of as many ways
-) -> Tensor:  # [E, N] int64
-    """All parts as one; there may be none."""
-    return torch.cat([indices.classes.new_zeros(0, indices.classes.shape[1]), *parts])
-
-
-def _common_source(asked: Sequence[Selection]) -> EpisodeSource:
-    """The first of the sources; all of them have its images and its normalisation."""
-    source = asked[0].source
-    for other, _ in asked:
-        if other.images is not source.images or other.normalization is not source.normalization:
-            raise ValueError("episodes of different images, or normalised otherwise, cannot share features")
-    return source
-
-
-def _logits(learner: MetaLearner, episodes: EpisodeBatch, autocast: Autocast) -> Tensor:
-    """Logits of episodes of the learner's items."""
-    with autocast():  # gradients stay on: a learner may adapt to the support by descending them
-        return learner.logits(episodes).detach()
+def _outcomes(kept: Kept, classes: Tensor, selection: Selection) -> EpisodeOutcomes:
+    correct = kept.get(_CORRECT, torch.zeros_like(classes))  # nothing is kept of no episodes
+    aurocs = {name: values for name, values in kept.items() if name != _CORRECT}
+    return EpisodeOutcomes(correct, classes, selection.source.sampler.spec.n_query, aurocs)

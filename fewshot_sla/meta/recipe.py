@@ -107,6 +107,8 @@ class MetaTest:
         disjoint: also run episodes of which no two share an image, as many as there are images for, at most
             ``episodes``: the interval over them covers which images there are.
         padding: pixels of black added on each side for the ten crops.
+        unknown_ways: classes outside each episode (U) whose queries are asked too, ``n_query`` of each: how well scores
+            tell that their class is unknown. The episodes stay the same; with 0 nothing of the kind is asked.
     """
 
     n_way: int = 5
@@ -117,12 +119,15 @@ class MetaTest:
     split: str = "test"
     disjoint: bool = True
     padding: int = 4
+    unknown_ways: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no test can be."""
         for name in ("episodes", "padding"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.unknown_ways < 0:
+            raise UserError(f"unknown_ways must be at least 0, got {self.unknown_ways}")
         if len(set(self.k_shot)) < len(self.k_shot):
             raise UserError(f"k_shot must be numbers each given once, got {self.k_shot}")
         if not self.k_shot:

@@ -5,9 +5,11 @@ from typing import Any
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.episode_picture import draw_episode
 from fewshot_sla.meta.learners.base import MetaLearner
-from fewshot_sla.meta.protocol import evaluate, predict_episode
+from fewshot_sla.meta.outcome_files import outcome_tables
+from fewshot_sla.meta.predictions import predict_episode
+from fewshot_sla.meta.protocol import evaluate
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
-from fewshot_sla.meta.results import outcome_tables, summarize
+from fewshot_sla.meta.results import summarize
 from fewshot_sla.meta.tables import results_table
 from fewshot_sla.meta.task import MetaTask
 from fewshot_sla.reporting.formats import show

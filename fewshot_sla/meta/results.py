@@ -1,24 +1,16 @@
-"""Results of a meta-learner, and the outcome of every episode that they sum up."""
+"""Results of a meta-learner: what the outcomes of its episodes come to."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from episodes.episode import EpisodeSpec
-from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from fewshot_sla.meta.protocol import EpisodeOutcomes
-from fewshot_sla.runs.comparison import Outcomes
-from fewshot_sla.runs.folder import RunFolder
-from fewshot_sla.runs.results import KEY, Result, split_of
+from fewshot_sla.runs.results import EXTENDING, KEY, Result, split_of
 from fewshot_sla.runs.statistics import Estimate, class_means, estimate, interval_half_width
 
-_ROUNDING = 1e-5  # of a mean of fractions, in float32 or float64
+SINGLE = "single"  # name of the inference that gains are over
 NOT_RUN = Estimate(float("nan"), float("nan"), 0)
 
 
@@ -32,12 +24,17 @@ class EpisodeResult(Result):
         seed: which ones.
         crops: of each image, whose mean feature stood for it.
         padding: pixels of black around the images that the crops were cut from; 0 if there was one crop.
+        unknown_ways: classes outside each episode whose queries were asked too; 0 if there were none.
         classes: how many classes occurred; 0 if nothing is known over classes.
         class_accuracy: mean of the classes' accuracies, each class once.
         class_ci95: half-width of its 95 % interval over classes.
         disjoint_episodes: how many episodes there were of which no two share an image; 0 if none were run.
         disjoint_accuracy: mean over these.
         disjoint_ci95: half-width of its 95 % interval over disjoint episodes.
+        auroc: by score, mean over the episodes of the area under the ROC curve, known queries against unknown ones.
+        auroc_ci95: half-widths of their 95 % intervals over episodes.
+        auroc_gain: by score, how much larger that is than by single inference, on the same episodes.
+        auroc_gain_ci95: half-widths of their 95 % intervals over episodes.
     """
 
     program: ClassVar[str] = "meta_test"
@@ -49,17 +46,27 @@ class EpisodeResult(Result):
     seed: int = field(metadata=KEY)
     crops: int = field(default=1, metadata=KEY)
     padding: int = field(default=0, metadata=KEY)
+    unknown_ways: int = field(default=0, metadata=EXTENDING)
     classes: int = 0
     class_accuracy: float = float("nan")
     class_ci95: float = float("nan")
     disjoint_episodes: int = 0
     disjoint_accuracy: float = float("nan")
     disjoint_ci95: float = float("nan")
+    auroc: dict[str, float] = field(default_factory=dict)
+    auroc_ci95: dict[str, float] = field(default_factory=dict)
+    auroc_gain: dict[str, float] = field(default_factory=dict)
+    auroc_gain_ci95: dict[str, float] = field(default_factory=dict)
 
     @property
     def setting(self) -> str:
-        """The number of shots, and of crops if there are several."""
-        return f"{self.k_shot}-shot" + (f", {self.crops} crops" if self.crops > 1 else "")
+        """The number of shots, of crops if there are several, and of unknown ways if there are any."""
+        crops = f", {self.crops} crops" if self.crops > 1 else ""
+        return f"{self.k_shot}-shot{crops}{self._unknown}"
+
+    @property
+    def _unknown(self) -> str:
+        return f", {self.unknown_ways} unknown" if self.unknown_ways else ""
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -73,8 +80,8 @@ class EpisodeResult(Result):
 
     @property
     def title(self) -> str:
-        """Ways and shots."""
-        return f"{self.n_way}-way {self.k_shot}-shot"
+        """Ways and shots, and unknown ways if there are any."""
+        return f"{self.n_way}-way {self.k_shot}-shot{self._unknown}"
 
     @property
     def unit(self) -> str:
@@ -83,15 +90,16 @@ class EpisodeResult(Result):
 
     @property
     def drawn(self) -> int:
-        """Support and query images of all episodes."""
-        return self.episodes * self.n_way * (self.k_shot + self.n_query)
+        """Support and query images of all episodes, unknown ones among them."""
+        return self.episodes * (self.n_way * (self.k_shot + self.n_query) + self.unknown_ways * self.n_query)
 
     @property
     def test_name(self) -> str:
         """The protocol as part of a file name."""
         size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"
         crops = f"_{self.crops}crops_padding{self.padding}" if self.crops > 1 else ""
-        return f"{self.split}_{size}{crops}"
+        unknown = f"_{self.unknown_ways}unknown" if self.unknown_ways else ""
+        return f"{self.split}_{size}{crops}{unknown}"
 
     @property
     def per_episode(self) -> str:
@@ -121,6 +129,7 @@ def summarize(
     disjoint: Mapping[str, EpisodeOutcomes] | None = None,  # by the same inferences
     crops: int = 1,
     padding: int = 0,
+    unknown_ways: int = 0,
 ) -> list[EpisodeResult]:
     """One result an inference."""
     dataset, split = split_of(images)
@@ -139,6 +148,7 @@ def summarize(
             seed=seed,
             crops=crops,
             padding=padding,
+            unknown_ways=unknown_ways,
             inference=name,
             accuracy=float(values.mean()),
             ci95=interval_half_width(values),
@@ -148,6 +158,7 @@ def summarize(
             disjoint_episodes=apart.count,
             disjoint_accuracy=apart.mean,
             disjoint_ci95=apart.ci95,
+            **_detection(name, outcomes),
             primary=name == primary,
             step=step,
             fingerprint=images.fingerprint,
@@ -156,87 +167,14 @@ def summarize(
     return results
 
 
-def outcome_tables(
-    results: Sequence[EpisodeResult],
-    outcomes: Mapping[str, EpisodeOutcomes],  # of every inference
-    class_names: Sequence[str],
-    disjoint: Mapping[str, EpisodeOutcomes] | None = None,
-) -> dict[str, str]:
-    """The outcome of every episode as CSV, by the file's name in the run folder."""
-    tables = {result.per_episode: _as_csv(outcomes[result.inference], class_names) for result in results}
-    if disjoint:
-        apart = {result.per_disjoint_episode: _as_csv(disjoint[result.inference], class_names) for result in results}
-        tables |= apart
-    return tables
-
-
-def paired_outcomes(folder: RunFolder, result: EpisodeResult) -> Outcomes:
-    """What came of every episode, as two runs are compared by it.
-
-    Raises:
-        UserError: as :func:`read_outcomes`.
-    """
-    return Outcomes(*read_outcomes(folder, result), result.n_query)
-
-
-def read_outcomes(
-    folder: RunFolder, result: EpisodeResult
-) -> tuple[NDArray[np.int64], NDArray[np.str_]]:  # right answers [E, N], names of the classes [E, N]
-    """What came of every episode of a result.
-
-    Raises:
-        UserError: if the file is not there, is damaged, or does not come to what the result says.
-    """
-    return _read_outcomes(folder, result.per_episode, result, result.episodes, result.accuracy)
-
-
-def read_disjoint_outcomes(
-    folder: RunFolder, result: EpisodeResult
-) -> tuple[NDArray[np.int64], NDArray[np.str_]]:  # right answers [E, N], names of the classes [E, N]
-    """What came of every disjoint episode of a result that has some.
-
-    Raises:
-        UserError: as :func:`read_outcomes`.
-    """
-    return _read_outcomes(
-        folder, result.per_disjoint_episode, result, result.disjoint_episodes, result.disjoint_accuracy
-    )
-
-
-def _read_outcomes(
-    folder: RunFolder,
-    name: str,
-    result: EpisodeResult,
-    episodes: int,
-    accuracy: float,  # over them, as results.json says; what is no number is not compared
-) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    path, n_way, again = folder.path / name, result.n_way, f"run meta_test on {folder.path} again"
-    if not path.is_file():
-        raise UserError(f"{path}: the outcomes of the episodes are gone; {again}")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-        if len(rows) != episodes:
-            raise UserError(f"{path}: {len(rows)} of {episodes} episodes; {again}")
-        correct = np.array([row[2 : 2 + n_way] for row in rows], dtype=np.int64)
-        classes = np.array([row[2 + n_way :] for row in rows])
-    except (ValueError, OverflowError, csv.Error) as error:  # not even text, no numbers, too large ones
-        raise UserError(f"{path}: the file is damaged ({error}); {again}") from error
-    if correct.size and not (0 <= correct.min() <= correct.max() <= result.n_query):
-        raise UserError(f"{path}: the file is damaged (right answers are not in 0..{result.n_query}); {again}")
-    if abs(correct.mean() / result.n_query - accuracy) > _ROUNDING:
-        raise UserError(f"{path}: its episodes do not come to the accuracy in {folder.results.name}; {again}")
-    return correct, classes
-
-
-def _as_csv(outcome: EpisodeOutcomes, class_names: Sequence[str]) -> str:
-    n_way = outcome.correct.shape[1]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["episode", "accuracy", *(f"correct_{y}" for y in range(n_way)), *(f"class_{y}" for y in range(n_way))]
-    )
-    rows = zip(outcome.accuracies.tolist(), outcome.correct.tolist(), outcome.classes.tolist(), strict=True)
-    for episode, (accuracy, correct, classes) in enumerate(rows):
-        writer.writerow([episode, round(accuracy, 6), *correct, *(class_names[c] for c in classes)])
-    return text.getvalue()
+def _detection(name: str, outcomes: Mapping[str, EpisodeOutcomes]) -> dict[str, dict[str, float]]:
+    """How well scores tell known from unknown by one inference, and its gain over single inference, as fields."""
+    aurocs = {score: values.numpy() for score, values in outcomes[name].aurocs.items()}
+    single = outcomes[SINGLE].aurocs if SINGLE in outcomes and name != SINGLE else {}
+    gains = {score: aurocs[score] - single[score].numpy() for score in aurocs if score in single}
+    found = {}
+    for what, by_score in (("auroc", aurocs), ("auroc_gain", gains)):
+        estimates = {score: estimate(values) for score, values in by_score.items()}
+        found[what] = {score: one.mean for score, one in estimates.items()}
+        found[f"{what}_ci95"] = {score: one.ci95 for score, one in estimates.items()}
+    return found

@@ -1,9 +1,10 @@
 """Results of meta-learners as a table: every accuracy with the intervals that are known, each named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fewshot_sla.inference import inference_title
-from fewshot_sla.meta.results import EpisodeResult
+from fewshot_sla.inference.scores import SCORES
+from fewshot_sla.meta.results import SINGLE, EpisodeResult
 from fewshot_sla.reporting.tables import Cell, Table, percent, unique
 
 COVERS = {
@@ -27,14 +28,10 @@ def runs_table(
     tests = [(run, test) for run, results in runs.items() for test in _by_protocol(results)]
     if not tests:
         return Table(title, [])
-    described = [_described(run, next(iter(test.values()))) for run, test in tests]
-    varying = [name for name in described[0] if name == "shot" or len({one[name] for one in described}) > 1]
-    ways = "" if "way" in varying else f"{described[0]['way']}-way "
+    described, varying, ways = _told_apart(tests)
     inferences = unique(name for _, test in tests for name in test)
     words = [*varying, "± over"]
-    table = Table(
-        f"{title}: {ways}accuracy, %", [*words, *(inference_title(name) for name in inferences)], left=len(words)
-    )
+    table = Table(f"{title}: {ways}accuracy, %", [*words, *map(inference_title, inferences)], left=len(words))
     for said, (_, test) in zip(described, tests, strict=True):
         table.add_section()
         for over, count in _counts(test).items():
@@ -42,6 +39,34 @@ def runs_table(
             table.add(*(said[name] for name in varying), f"{count} {over}", *cells)
     covered = unique(over for _, test in tests for over in _counts(test))
     table.notes += ["± is half a 95 % interval; what it covers:", *(COVERS[over] for over in covered)]
+    return table
+
+
+def detection_table(
+    runs: Mapping[str, Sequence[EpisodeResult]],  # by the name of the run
+    title: str,
+) -> Table:
+    """AUROC of known queries against unknown ones: of each test a row a score, a column an inference, and the gains."""
+    everything = [(run, test) for run, results in runs.items() for test in _by_protocol(results)]
+    tests = [(run, test) for run, test in everything if any(result.auroc for result in test.values())]
+    if not tests:
+        return Table(title, [])
+    described, varying, _ = _told_apart(tests)
+    first = described[0]
+    sizes = [f"{first[name]}{unit}" for name, unit in (("way", "-way"), ("unknown", " unknown")) if name not in varying]
+    inferences = unique(name for _, test in tests for name in test)
+    gaining = unique(name for _, test in tests for name, result in test.items() if result.auroc_gain)
+    gains = [f"gain, {name}" for name in gaining] if len(gaining) > 1 else ["gain"] * len(gaining)
+    words = [*varying, "score"]
+    headings = [*words, *map(inference_title, inferences), *gains]
+    table = Table(f"{title}: {', '.join([*sizes, 'AUROC in %'])}", headings, left=len(words))
+    for said, (_, test) in zip(described, tests, strict=True):
+        table.add_section()
+        for score in _scores([test]):
+            shown = [_auroc(test.get(name), score) for name in inferences]
+            gained = [_auroc_gain(test.get(name), score) for name in gaining]
+            table.add(*(said[name] for name in varying), score, *shown, *gained)
+    table.notes += _about_detection(_scores(test for _, test in tests), gaining)
     return table
 
 
@@ -53,6 +78,14 @@ def _by_protocol(results: Sequence[EpisodeResult]) -> list[dict[str, EpisodeResu
     return list(found.values())
 
 
+def _told_apart(
+    tests: Sequence[tuple[str, Mapping[str, EpisodeResult]]],  # name of the run, results by inference
+) -> tuple[list[dict[str, Cell]], list[str], str]:  # what describes each, what of it varies, the ways that do not
+    described = [_described(run, next(iter(test.values()))) for run, test in tests]
+    varying = [name for name in described[0] if name == "shot" or len({one[name] for one in described}) > 1]
+    return described, varying, "" if "way" in varying else f"{described[0]['way']}-way "
+
+
 def _described(run: str, result: EpisodeResult) -> dict[str, Cell]:
     """What tells a test from others, by the heading of its column."""
     return {
@@ -61,6 +94,7 @@ def _described(run: str, result: EpisodeResult) -> dict[str, Cell]:
         "way": result.n_way,
         "shot": result.k_shot,
         "crops": result.crops,
+        "unknown": result.unknown_ways,
     }
 
 
@@ -72,3 +106,28 @@ def _counts(test: Mapping[str, EpisodeResult]) -> dict[str, int]:
 def _figure(result: EpisodeResult | None, over: str) -> Cell:
     found = result.estimates.get(over) if result else None
     return percent(found.mean, found.ci95) if found else None
+
+
+def _scores(tests: Iterable[Mapping[str, EpisodeResult]]) -> list[str]:
+    """All scores that there are figures of."""
+    return unique(score for test in tests for result in test.values() for score in result.auroc)
+
+
+def _auroc(result: EpisodeResult | None, score: str) -> Cell:
+    return percent(result.auroc[score], result.auroc_ci95.get(score)) if result and score in result.auroc else None
+
+
+def _auroc_gain(result: EpisodeResult | None, score: str) -> Cell:
+    if result is None or score not in result.auroc_gain:
+        return None
+    return percent(result.auroc_gain[score], result.auroc_gain_ci95.get(score), signed=True)
+
+
+def _about_detection(scores: Sequence[str], gaining: Sequence[str]) -> Iterator[str]:
+    """Sentences that belong under the table."""
+    yield "AUROC: how often a query of the episode's classes scores above one of other classes; 50 is chance"
+    titles = [f"{name}: {SCORES[name].title}" for name in scores if name in SCORES and name != SCORES[name].title]
+    if titles:
+        yield f"scores: {', '.join(titles)}"
+    gain = f"; gain: {' or '.join(gaining)} less {SINGLE}, paired over the same episodes" if gaining else ""
+    yield f"± is half a 95 % interval over episodes{gain}"

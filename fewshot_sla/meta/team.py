@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-class Team:
+class EvaluationTeam:
     """One process alone. With others, every process calls the same methods in the same order.
 
     Attributes:
@@ -23,11 +23,11 @@ class Team:
         return own.unsqueeze(0)
 
 
-ALONE = Team()
+ALONE = EvaluationTeam()
 
 
 def in_turn(
-    team: Team,
+    team: EvaluationTeam,
     own: Tensor,  # [ceil or floor of total / size, ...]: this process's are rank, rank + size, ...
     total: int,
 ) -> Tensor:  # [total, ...]
@@ -38,7 +38,7 @@ def in_turn(
 
 
 def own_block(
-    team: Team,
+    team: EvaluationTeam,
     total: int,
     unit: int,  # what must not be taken apart
 ) -> slice:
@@ -48,7 +48,7 @@ def own_block(
 
 
 def in_blocks(
-    team: Team,
+    team: EvaluationTeam,
     own: Tensor,  # [rows of own_block, ...]
     total: int,
     unit: int,
@@ -57,7 +57,7 @@ def in_blocks(
     return own if team.size == 1 else team.gather(own, rows_each(team, total, unit)).flatten(0, 1)[:total]
 
 
-def rows_each(team: Team, total: int, unit: int) -> int:
+def rows_each(team: EvaluationTeam, total: int, unit: int) -> int:
     """Rows of a block; the last ones may be shorter."""
     units = -(-total // unit)
     return -(-units // team.size) * unit

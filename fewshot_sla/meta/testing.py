@@ -15,14 +15,16 @@ from episodes.images.crops import as_is, ten_crops
 from episodes.images.labelled import LabelledImages
 from episodes.progress import show_progress
 from episodes.source import EpisodeSource
+from episodes.unknown import UnknownQueries
 from fewshot_sla.meta.distributed import evaluate_all_together
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.protocol import Selection, check_crops
+from fewshot_sla.meta.outcome_files import outcome_tables
+from fewshot_sla.meta.predictions import Selection, check_crops
 from fewshot_sla.meta.recipe import MetaTest, MetaTraining
 from fewshot_sla.meta.report import draw_one_episode
-from fewshot_sla.meta.results import EpisodeResult, outcome_tables, summarize
-from fewshot_sla.meta.tables import runs_table
+from fewshot_sla.meta.results import EpisodeResult, summarize
+from fewshot_sla.meta.tables import detection_table, runs_table
 from fewshot_sla.reporting.formats import Format, show
 from fewshot_sla.reporting.tables import unique
 from fewshot_sla.runs.checkpoint import load_state
@@ -46,7 +48,7 @@ class Prepared:
     Attributes:
         run: the learner.
         images: of the split.
-        episodes: of each size, with replacement.
+        episodes: of each size, with replacement; with unknown queries if they are asked for.
         disjoint: of each size, of which no two share an image; none if they are not asked for.
     """
 
@@ -109,7 +111,8 @@ def evaluate_runs(
         images_of = unique(f"{result.dataset}/{result.split}" for results in found.values() for result in results)
         what = names[0] if len(names) == 1 else f"{len(names)} runs"
         title = f"{what} on {' and '.join(images_of)}"
-        show(runs_table(found, title), *filter(None, map(unfinished, folders)), form=form, output=output)
+        tables = [runs_table(found, title), *([detection_table(found, title)] if test.unknown_ways else [])]
+        show(*tables, *filter(None, map(unfinished, folders)), form=form, output=output)
 
 
 def standard_results(
@@ -127,12 +130,12 @@ def standard_results(
         return []
     test = MetaTest(split=split)
     now = split, int(load_state(folder.best)["best"]["step"]), load_split(data, split).fingerprint
-    sizes = test.n_way, test.n_query, test.episodes, test.seed, 1
+    sizes = test.n_way, test.n_query, test.episodes, test.seed, 1, test.unknown_ways
     found = [
         result
         for result in read_results(folder, EpisodeResult)
         if (result.split, result.step, result.fingerprint) == now
-        and (result.n_way, result.n_query, result.episodes, result.seed, result.crops) == sizes
+        and (result.n_way, result.n_query, result.episodes, result.seed, result.crops, result.unknown_ways) == sizes
         and result.k_shot in test.k_shot
     ]
     wanted = {(k_shot, name) for k_shot in test.k_shot for name in objective.inferences}
@@ -144,7 +147,8 @@ def _prepare(run: TrainedLearner, images: LabelledImages, test: MetaTest) -> Pre
     episodes, disjoint = [], []
     for spec in test.specs():
         source = EpisodeSource(images, spec, test.seed, run.normalization)
-        episodes.append(Selection(source, range(test.episodes)))
+        unknown = UnknownQueries(source, test.unknown_ways) if test.unknown_ways else None
+        episodes.append(Selection(source, range(test.episodes), unknown))
         if test.disjoint:
             apart = EpisodeSource(images, spec, test.seed, run.normalization, sampler=DisjointSampler)
             assert isinstance(apart.sampler, DisjointSampler)
@@ -186,6 +190,7 @@ def _evaluated(
             disjoint=apart,
             crops=TEN if padding else 1,
             padding=padding,
+            unknown_ways=test.unknown_ways,
         )
         results += tested
         tables |= outcome_tables(tested, found, images.class_names, apart)

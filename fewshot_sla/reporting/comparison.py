@@ -15,7 +15,9 @@ def comparison_tables(comparisons: Comparisons, form: Format) -> list[Table]:
         return [long_table(comparisons)]
     tests = list(comparisons.tests)
     parts = [tests[start : start + MOST_TESTS] for start in range(0, len(tests), MOST_TESTS)]
-    return [*(accuracy_table(comparisons, part) for part in parts), difference_table(comparisons)]
+    asked_unknown = any(pair.aurocs for pair in comparisons.pairs)
+    aurocs = [auroc_table(comparisons)] if asked_unknown else []
+    return [*(accuracy_table(comparisons, part) for part in parts), difference_table(comparisons), *aurocs]
 
 
 def accuracy_table(comparisons: Comparisons, tests: Sequence[tuple]) -> Table:
@@ -53,6 +55,19 @@ def difference_table(comparisons: Comparisons) -> Table:
     return table
 
 
+def auroc_table(comparisons: Comparisons) -> Table:
+    """Differences in AUROC to the baseline, by score, where both were asked queries of unknown classes."""
+    baseline = comparisons.runs[0].letter
+    table = Table(f"differences to {baseline} in AUROC, in points", ["test", "", "score", "over episodes"], 3)
+    for test, name in comparisons.tests.items():
+        for pair in (pair for pair in comparisons.pairs if pair.test == test and pair.aurocs):
+            table.add_section()
+            for score in pair.aurocs:
+                table.add(name, f"{pair.letter} - {baseline}", score, _auroc_cell(pair, score))
+    table.notes.append("AUROC: known queries against unknown ones of the same episode; intervals stand for themselves.")
+    return table
+
+
 def long_table(comparisons: Comparisons) -> Table:
     """A row a comparison, with all there is to say of it, p-values as they are and corrected."""
     unit, runs = comparisons.unit, {run.letter: run for run in comparisons.runs}
@@ -63,6 +78,8 @@ def long_table(comparisons: Comparisons) -> Table:
         f"difference over {unit}, points", f"p over {unit}", f"p over {unit} (Holm)",
         "difference over classes, points", "p over classes", "p over classes (Holm)", "unfinished",
     ]  # fmt: skip
+    scores = unique(score for pair in comparisons.pairs for score in pair.aurocs)
+    headings += [f"AUROC difference by {score}, points" for score in scores]
     table = Table(f"{comparisons.data.name}: runs against {a.name}", headings, 8)
     for pair in comparisons.pairs:
         b, found = runs[pair.letter], pair.paired
@@ -75,6 +92,7 @@ def long_table(comparisons: Comparisons) -> Table:
             percent(found.class_difference, found.class_ci95, signed=True),
             Figure(found.class_p_value), Figure(pair.class_p_value),
             " ".join(run.name for run in (a, b) if run.unfinished),
+            *(_auroc_cell(pair, score) for score in scores),
         )  # fmt: skip
     table.notes += notes_about(comparisons)
     return table
@@ -133,6 +151,11 @@ def _classes(pairs: Sequence[Comparison]) -> str:
 def _cell(run: ComparedRun, test: tuple, inference: str) -> Cell:
     found = run.result(test, inference)
     return percent(found.accuracy, found.ci95) if found else None
+
+
+def _auroc_cell(pair: Comparison, score: str) -> Cell:
+    found = pair.aurocs.get(score)
+    return percent(found.mean, found.ci95, signed=True) if found else None
 
 
 def _p_value(p: float) -> str:

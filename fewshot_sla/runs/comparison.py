@@ -1,13 +1,13 @@
 """Several runs held against one, in tests of the same episodes or images: differences, and what chance would give."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewshot_sla.runs.results import Result, SplitFacts
-from fewshot_sla.runs.statistics import PairedDifference, holm, mcnemar, paired_difference
+from fewshot_sla.runs.statistics import Estimate, PairedDifference, estimate, holm, mcnemar, paired_difference
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Outcomes:
         correct: [E, N] int64, right answers for each of its N classes; for images N is 1.
         classes: [E, N], names of these classes.
         questions: asked for each class: queries; 1 for images.
+        aurocs: by score, of each episode [E] 0..1, known queries against unknown ones; where such were asked.
     """
 
     correct: NDArray[np.int64]
     classes: NDArray[np.str_]
     questions: int
+    aurocs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
@@ -44,6 +46,15 @@ def paired(baseline: Outcomes, other: Outcomes) -> PairedDifference:
     if other.questions == other.classes.shape[1] == 1:
         return replace(found, p_value=mcnemar(other.correct - baseline.correct))
     return found
+
+
+def paired_aurocs(baseline: Outcomes, other: Outcomes) -> dict[str, Estimate]:
+    """How much larger a run's AUROCs are than the baseline's in the same episodes, by score; of those both have."""
+    return {
+        score: estimate(values - baseline.aurocs[score])
+        for score, values in other.aurocs.items()
+        if score in baseline.aurocs
+    }
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,7 @@ class Comparison:
         baseline, result: what are compared.
         units: how many episodes or images.
         paired: how much better the run is; its p-values are as if this were the only comparison.
+        aurocs: by score, how much larger its AUROCs are; none if no unknown queries were asked.
         p_value: over episodes or images, corrected by Holm's method for all comparisons made.
         class_p_value: the same over classes.
     """
@@ -95,6 +107,7 @@ class Comparison:
     result: Result
     units: int
     paired: PairedDifference
+    aurocs: dict[str, Estimate] = field(default_factory=dict)
     p_value: float = float("nan")
     class_p_value: float = float("nan")
 
@@ -152,6 +165,13 @@ def test_of(result: Result) -> tuple:
     The name of the data set is left out: the same images may go by several, and their fingerprints are compared.
     """
     return tuple((name, getattr(result, name)) for name in _keys(result))
+
+
+def repeats(test: tuple, other: tuple, kind: type[Result]) -> bool:
+    """Whether a test asks the same as another and less, so that its accuracy is the same and need not be compared."""
+    extending = {declared.name for declared in fields(kind) if declared.metadata.get("extends")}
+    pairs = list(zip(test, other, strict=True))
+    return test != other and all(a == b or (a[0] in extending and a[1] < b[1]) for a, b in pairs)
 
 
 def test_titles(results: Sequence[Result]) -> dict[tuple, str]:

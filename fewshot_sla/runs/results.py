@@ -11,6 +11,7 @@ from fewshot_sla.runs.folder import RunFolder, write_text
 from fewshot_sla.runs.records import from_json, to_json, write_json
 
 KEY = {"key": True}  # metadata of the fields that must be equal for one result to replace another
+EXTENDING = {**KEY, "extends": True}  # of those that ask more in the same test: its accuracy is the same without
 
 
 @dataclass(frozen=True, kw_only=True)

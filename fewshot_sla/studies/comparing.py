@@ -10,6 +10,8 @@ from fewshot_sla.runs.comparison import (
     Comparisons,
     corrected,
     paired,
+    paired_aurocs,
+    repeats,
     test_of,
     test_titles,
 )
@@ -54,7 +56,7 @@ def compare_runs(
                 f"{folders[0].path} and {folder.path} have no test in common: run {kind.tester} on both with the same "
                 "options"
             )
-    common = [test for test in tests[0] if any(test in own for own in tests[1:])]
+    common = _without_repeats([test for test in tests[0] if any(test in own for own in tests[1:])], tests)
     runs = _runs(folders, [{test: own[test] for test in common if test in own} for own in tests], inferences)
     pairs = [
         _compared(kind, (folders[0], runs[0]), (folder, run), test)
@@ -64,6 +66,15 @@ def compare_runs(
     ]
     titles = test_titles([tests[0][test][0] for test in common])
     return Comparisons(facts, runs, titles, corrected(pairs))
+
+
+def _without_repeats(common: Sequence[tuple], tests: Sequence[Tested]) -> list[tuple]:
+    """The tests that runs have in common, but for those of which each run has one that asks the same and more."""
+
+    def asked_elsewhere(test: tuple, own: Tested) -> bool:
+        return any(repeats(test, other, type(own[test][0])) for other in common if other in own)
+
+    return [test for test in common if not all(asked_elsewhere(test, own) for own in tests if test in own)]
 
 
 def _common_kind(folders: Sequence[RunFolder]) -> Kind[Any, Any]:
@@ -149,4 +160,5 @@ def _compared(
             f"run {kind.tester} on both again"
         )
     units = len(outcomes_a.correct)
-    return Comparison(b.letter, test, result_a, result_b, units, paired(outcomes_a, outcomes_b))
+    aurocs = paired_aurocs(outcomes_a, outcomes_b)
+    return Comparison(b.letter, test, result_a, result_b, units, paired(outcomes_a, outcomes_b), aurocs)

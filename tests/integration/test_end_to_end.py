@@ -10,7 +10,8 @@ import yaml
 
 from episodes.datasets import Glyphs
 from fewshot_sla.meta.kind import META
-from fewshot_sla.meta.results import EpisodeResult, read_outcomes
+from fewshot_sla.meta.outcome_files import read_outcomes
+from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.runs import checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.metrics import read_metrics

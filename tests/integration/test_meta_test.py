@@ -13,7 +13,8 @@ from fewshot_sla import meta_test
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.meta.kind import META
 from fewshot_sla.meta.learners import EmbeddingLearner
-from fewshot_sla.meta.results import EpisodeResult, read_disjoint_outcomes, read_outcomes
+from fewshot_sla.meta.outcome_files import read_disjoint_outcomes, read_outcomes
+from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.runs.checkpoint import load_checkpoint, save_checkpoint
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.results import read_results

@@ -9,7 +9,8 @@ import torch
 from episodes import EpisodeSource, EpisodeSpec, Rotation
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.meta.kind import META
-from fewshot_sla.meta.protocol import evaluate, predict_episode
+from fewshot_sla.meta.predictions import predict_episode
+from fewshot_sla.meta.protocol import evaluate
 from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.runs.checkpoint import load_checkpoint
 from fewshot_sla.runs.folder import RunFolder

@@ -17,7 +17,7 @@ from fewshot_sla.classification.predictions import images_per_pass
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.classification.results import ClassificationResult, SaidOfImages, read_predictions
 from fewshot_sla.inference import inference_title
-from fewshot_sla.inference.first_views import right_by_views, views_asked, widest_inference
+from fewshot_sla.inference.first_views import by_first_views, widest_inference
 from fewshot_sla.reporting.overview.neighbours import feature_map, images_of_map
 from fewshot_sla.reporting.overview.parts import (
     Asked,
@@ -162,7 +162,8 @@ class _Seen:
         m = objective.transformations.m
         widest = widest_inference(objective.inferences, objective.primary, m)
         chosen = objective.inferences[widest]
-        if views_asked(chosen, m) == 1:
+        fewer = by_first_views(chosen, m)
+        if len(fewer) == 1:
             raise UserError(f"{type(objective).__name__} predicts from one view alone: there is nothing to aggregate")
         numbers = torch.linspace(0, len(self._images) - 1, self._most).round().long()
         right: list[Tensor] = []
@@ -171,8 +172,8 @@ class _Seen:
                 with self._autocast():
                     logits = objective.scaled(self._run.model(self._views(batch.pixels)))
                 rows = chosen.labelling.rows(logits[chosen.labelling.output], 0)
-                by_view = chosen.by_view(rows, m)  # [B, V, N]
-                right.append(right_by_views(by_view, batch.labels, chosen.combine).cpu())
+                labels = torch.stack([inference.predict(rows, m).argmax(dim=-1) for inference in fewer], dim=-1)
+                right.append((labels == batch.labels.unsqueeze(-1)).cpu())  # [B, V]
                 self._on_progress("images", sum(map(len, right)), self._most)
         columns = torch.cat(right).double().numpy().T  # [V, n]
         return ByViews(

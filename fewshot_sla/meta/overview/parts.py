@@ -14,13 +14,14 @@ from episodes.errors import UserError
 from episodes.progress import OnProgress
 from episodes.source import EpisodeSource
 from fewshot_sla.inference import inference_title
-from fewshot_sla.inference.first_views import right_by_views, widest_inference
+from fewshot_sla.inference.first_views import widest_inference
 from fewshot_sla.meta.features import embed_views
 from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.outcome_files import read_outcomes
 from fewshot_sla.meta.overview.examples import chosen_episodes, episode_example
 from fewshot_sla.meta.overview.looked import LookedAt, look_at
 from fewshot_sla.meta.recipe import MetaTraining
-from fewshot_sla.meta.results import EpisodeResult, read_outcomes
+from fewshot_sla.meta.results import EpisodeResult
 from fewshot_sla.reporting.overview.neighbours import feature_map, images_of_map
 from fewshot_sla.reporting.overview.parts import (
     ByViews,
@@ -182,8 +183,7 @@ class _Seen:
         """Over the first episodes, by the inference that asks most views."""
         objective, looked = self._run.recipe.objective, self._first()
         widest = widest_inference(objective.inferences, objective.primary, objective.transformations.m)
-        combine = objective.inferences[widest].combine
-        right = right_by_views(looked.by_view, looked.indices.query_labels, combine)
+        right = looked.by_first_views == looked.indices.query_labels.unsqueeze(-1)
         accuracies = right.double().mean(dim=1).numpy()  # [E, V]
         if accuracies.shape[1] == 1:
             raise UserError(f"{type(objective).__name__} predicts from one view alone: there is nothing to aggregate")
@@ -206,5 +206,5 @@ class _Seen:
         return feature_map(features, self._images.labels[numbers], names, transformations.names, of)
 
     def _first(self) -> LookedAt:
-        indices, predicted, by_view = self._looked
-        return LookedAt(indices.part(0, self._count), predicted[: self._count], by_view[: self._count])
+        indices, *labels = self._looked
+        return LookedAt(indices.part(0, self._count), *(part[: self._count] for part in labels))

@@ -14,7 +14,8 @@ from fewshot_sla.backbones import Conv4
 from fewshot_sla.heads import ProtoNetHead, RidgeHead
 from fewshot_sla.meta import DA, SLA, EpisodeObjective, Plain, features, rounds
 from fewshot_sla.meta.learners import EmbeddingLearner, MetaLearner
-from fewshot_sla.meta.protocol import EpisodeOutcomes, correct_by_class, evaluate, predict_episode
+from fewshot_sla.meta.predictions import predict_episode
+from fewshot_sla.meta.protocol import EpisodeOutcomes, correct_by_class, evaluate
 
 SPEC = EpisodeSpec(n_way=3, k_shot=2, n_query=4)
 NUMBERS = [5, 0, 17, 4, 2**40]

@@ -16,8 +16,9 @@ from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.heads.protonet import protonet_logits
 from fewshot_sla.meta import Plain, features, rounds
 from fewshot_sla.meta.learners import EmbeddingLearner
-from fewshot_sla.meta.protocol import EpisodeOutcomes, Selection, evaluate, evaluate_all
-from fewshot_sla.meta.team import Team
+from fewshot_sla.meta.predictions import Selection
+from fewshot_sla.meta.protocol import EpisodeOutcomes, evaluate, evaluate_all
+from fewshot_sla.meta.team import EvaluationTeam
 from tests.fewshot_sla.meta.test_protocol import OBJECTIVES, Counting, learner, same, source
 
 CUT = partial(ten_crops, padding=2)
@@ -118,7 +119,7 @@ def test_crops_change_the_outcome_and_need_features() -> None:
         evaluate_all(learner("nearest"), Plain(), asked, crops=CUT)
 
 
-class Thread(Team):
+class Thread(EvaluationTeam):
     """One of several threads that meet as processes would."""
 
     def __init__(self, rank: int, size: int, barrier: threading.Barrier, table: list) -> None:

@@ -7,7 +7,7 @@ from episodes import EpisodeSource, EpisodeSpec, Rotation
 from fewshot_sla.heads import ProtoNetHead, RidgeHead, SVMHead
 from fewshot_sla.meta import DA, SLA
 from fewshot_sla.meta.objectives import EpisodeObjective
-from fewshot_sla.meta.protocol import predict_episode
+from fewshot_sla.meta.predictions import predict_episode
 from fewshot_sla.prediction.predictor import fit
 from fewshot_sla.prediction.scores import probabilities, score
 from tests.fewshot_sla.prediction import small

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from episodes.errors import UserError
 from fewshot_sla.classification.results import ClassificationResult, prediction_tables, summarize_classes
 from fewshot_sla.classification.results import paired_outcomes as image_outcomes
-from fewshot_sla.meta.results import EpisodeResult, outcome_tables, read_outcomes, summarize
-from fewshot_sla.meta.results import paired_outcomes as episode_outcomes
+from fewshot_sla.meta.outcome_files import outcome_tables, read_outcomes
+from fewshot_sla.meta.outcome_files import paired_outcomes as episode_outcomes
+from fewshot_sla.meta.results import EpisodeResult, summarize
 from fewshot_sla.runs.comparison import Outcomes
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.runs.records import from_json, to_json, write_json
