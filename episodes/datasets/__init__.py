@@ -15,8 +15,10 @@ from episodes.datasets.readers.mini_imagenet import MiniImageNet
 from episodes.datasets.readers.mnist import MNIST
 from episodes.datasets.readers.omniglot import Omniglot
 from episodes.datasets.readers.streamed_folders import StreamedFolders
+from episodes.datasets.readers.svhn import SVHN
 from episodes.datasets.readers.tiered_imagenet import TieredImageNet
 from episodes.datasets.readers.tiny_imagenet import TinyImageNet
+from episodes.datasets.readers.unlabelled_folder import UnlabelledFolder
 from episodes.datasets.store.source import StoredSource
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "CUB",
     "FC100",
     "MNIST",
+    "SVHN",
     "ClassificationFolders",
     "DataSource",
     "Digits",
@@ -40,4 +43,5 @@ __all__ = [
     "StreamedFolders",
     "TieredImageNet",
     "TinyImageNet",
+    "UnlabelledFolder",
 ]

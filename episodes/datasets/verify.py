@@ -16,8 +16,10 @@ from episodes.datasets.readers.episode_folders import EpisodeFolders
 from episodes.datasets.readers.mini_imagenet import MiniImageNet
 from episodes.datasets.readers.mnist import MNIST
 from episodes.datasets.readers.omniglot import Omniglot
+from episodes.datasets.readers.svhn import SVHN
 from episodes.datasets.readers.tiered_imagenet import TieredImageNet
 from episodes.datasets.readers.tiny_imagenet import TinyImageNet
+from episodes.datasets.readers.unlabelled_folder import UnlabelledFolder
 from episodes.datasets.store.source import StoredSource
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
@@ -34,8 +36,10 @@ NAMES: dict[str, type[StoredSource]] = {
     "mini-imagenet": MiniImageNet,
     "mnist": MNIST,
     "omniglot": Omniglot,
+    "svhn": SVHN,
     "tiered-imagenet": TieredImageNet,
     "tiny-imagenet": TinyImageNet,
+    "unlabelled-folder": UnlabelledFolder,
 }
 _MOST_LINES = 10  # about duplicates
 _SAME = "all splits hold the same classes, as they must for classification"

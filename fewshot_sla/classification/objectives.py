@@ -96,19 +96,26 @@ class ClassificationObjective(ABC):
         logits: Mapping[str, Tensor],  # {output: [B, M, W] float}, as the classifier gives them
         inference: str,
     ) -> Tensor:  # [B, N] float32 or float64; its softmax is the probability of each class
-        """Class logits by one of the inferences.
+        """Class logits by one of the inferences; raises as :meth:`by_view`."""
+        by_view = self.by_view(logits, inference)
+        return self.inferences[inference].combine(by_view)
+
+    def by_view(
+        self,
+        logits: Mapping[str, Tensor],  # {output: [B, M, W] float}, as the classifier gives them
+        inference: str,
+    ) -> Tensor:  # [B, V, N] float32 or float64
+        """What each view that an inference asks says of the class.
 
         Raises:
             UserError: if this objective has no such inference.
         """
         if inference not in self.inferences:
-            raise UserError(
-                f"a model trained with {type(self).__name__} has no inference {inference!r}: "
-                f"choose from {', '.join(self.inferences)}"
-            )
+            trained = f"a model trained with {type(self).__name__}"
+            raise UserError(f"{trained} has no inference {inference!r}: choose from {', '.join(self.inferences)}")
         chosen = self.inferences[inference]
         rows = chosen.labelling.rows(self.scaled(logits)[chosen.labelling.output], 0)
-        return chosen.predict(rows, self.transformations.m)
+        return chosen.by_view(rows, self.transformations.m)
 
     def scaled(
         self,

@@ -73,14 +73,26 @@ def predict_classes(
     with evaluation_mode(classifier), torch.no_grad():
         for batch in batches:
             cropped = crops(batch.pixels)  # [B, K, C, H, W]
-            views = normalized_views(cropped.flatten(0, 1), objective.transformations, normalization)  # [B*K, M, ...]
-            with autocast():
-                logits = classifier(views)
+            logits = logits_of(classifier, objective, cropped.flatten(0, 1), normalization, autocast)
             for name in found:
                 of_classes = objective.predict(logits, name).float()  # [B*K, N]
                 found[name].append(of_classes.unflatten(0, cropped.shape[:2]).cpu())
             labels.append(batch.labels.cpu())
     return Predictions(torch.cat(labels), {name: torch.cat(parts) for name, parts in found.items()})
+
+
+def logits_of(
+    classifier: Classifier,
+    objective: ClassificationObjective,
+    pixels: Tensor,  # [B, C, H, W] uint8, or float 0..1
+    normalization: Normalization,
+    autocast: Autocast = nullcontext,
+) -> dict[str, Tensor]:  # {output: [B, M, W] float}, from which the objective makes what each view says of the class
+    """One pass through the classifier: all views of some images."""
+    views = normalized_views(pixels, objective.transformations, normalization)  # [B, M, C, H, W]
+    with autocast():
+        logits: dict[str, Tensor] = classifier(views)
+    return logits
 
 
 def counted(

@@ -19,7 +19,8 @@ class RunFolder:
 
     ``config.yaml`` (resolved), ``last.safetensors`` (all that resuming needs), ``best.safetensors`` (weights at the
     best validation), ``snapshots/`` (weights every so many steps), ``metrics.csv``, ``events.*`` (TensorBoard),
-    ``learning_curve.png``, ``episode_SPLIT.png``, ``results.json`` and ``per_episode/*.csv``.
+    ``learning_curve.png``, ``episode_SPLIT.png``, ``results.json``, ``per_episode/*.csv`` and ``unknown.json`` (figures
+    of images that no class fits).
 
     Args:
         path: the folder; it need not exist.
@@ -35,6 +36,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.learning_curve = self.path / "learning_curve.png"
         self.results = self.path / "results.json"
+        self.unknown = self.path / "unknown.json"
         self.snapshots = self.path / "snapshots"
         self.snapshot_accuracies = self.snapshots / "accuracies.json"
 
@@ -51,7 +53,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove what was made of a run whose checkpoints are gone: its results and its snapshots."""
-        for path in (self.results, self.snapshot_accuracies, *self._snapshot_files()):
+        for path in (self.results, self.unknown, self.snapshot_accuracies, *self._snapshot_files()):
             path.unlink(missing_ok=True)
 
     @property
