@@ -14,7 +14,7 @@ class LogisticDual(torch.autograd.Function):
     """(alpha*, b*)(K, C) for B episodes; float64.
 
     Backward solves the adjoint of the optimality conditions alpha = C (Y - P(K alpha + 1 b')), 1' alpha = 0, by one
-    factorisation at the solution. With incoming gradients g and h of alpha and b, and G as in
+    factorisation at the solution. With incoming gradients g of alpha and h of b (less its mean), and G as in
     :class:`~fewshot_sla.solvers.logistic.curvature.Curvature`::
 
         U = G (g + 1 z'),  z such that 1' U = h'
@@ -66,6 +66,8 @@ def _adjoint(
 ) -> tuple[Tensor, Tensor]:  # [B, S, S], [B]
     products = kernel @ alpha
     probabilities = (products + intercept[:, None]).softmax(-1)
+    # The mean of the intercept is 0 whatever happens: a gradient along it is no gradient.
+    of_intercept = of_intercept - of_intercept.mean(-1, keepdim=True)
     u, _ = curvature(kernel, probabilities, C, bias).solve(of_alpha, of_intercept)
     outer = u @ alpha.mT
     price = ((of_alpha * alpha).sum((-2, -1)) - (u * products).sum((-2, -1))) / C

@@ -63,7 +63,7 @@ def logistic_regression(
         NotConvergedError: residuals above `tolerance`; names the episode.
 
     Rasmussen and Williams 2006, section 3.5, algorithm 3.3 (the Newton step, there without intercept); as a few-shot
-    head: Tian et al. 2020 (arXiv 2003.11539), section 3.2.
+    head: Tian et al. 2020 (arXiv 2003.11539).
     """
     with torch.autocast(kernel.device.type, enabled=False):
         batch, ways = batch_and_ways(SOLVER, kernel, one_hot, C)
