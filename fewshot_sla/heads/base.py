@@ -60,6 +60,20 @@ class Head(nn.Module, ABC):
         Called at most once, before the first step of a new training.
         """
 
+    @property
+    def needs_base_mean(self) -> bool:
+        """Whether the head uses the mean feature of the training images; see :meth:`keep_base_mean`."""
+        return False
+
+    def keep_base_mean(
+        self,
+        mean: Tensor,  # [D] float32
+    ) -> None:
+        """Told the mean feature of the training images before each validation; nothing, unless overridden.
+
+        What it keeps must be buffers, so that it is saved with the weights.
+        """
+
     def __call__(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """Same as :meth:`forward` (written out so that type checkers know the signature)."""
         return super().__call__(support, support_labels, query, ways)
@@ -85,11 +99,7 @@ class ScaledHead(Head):
         if not 0 < scale < float("inf"):
             raise UserError(f"{type(self).__name__}: scale must be positive and finite, got {scale}")
         self.learn_scale = learn_scale
-        value = torch.tensor(float(scale))
-        if learn_scale:
-            self.register_parameter("scale", nn.Parameter(value))
-        else:
-            self.register_buffer("scale", value)
+        register_number(self, "scale", scale, learn_scale)
 
     @abstractmethod
     def scores(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
@@ -118,6 +128,15 @@ class ScaledHead(Head):
         with torch.autocast(support.device.type, enabled=False):
             scores = self.scores(support, support_labels, query, ways)
         self.scale.fill_(calibrated_scale(scores, spread))
+
+
+def register_number(module: nn.Module, name: str, value: float, learned: bool) -> None:
+    """Give a module a number [] float32 under a name: a parameter if it is learned, else a buffer."""
+    number = torch.tensor(float(value))
+    if learned:
+        module.register_parameter(name, nn.Parameter(number))
+    else:
+        module.register_buffer(name, number)
 
 
 def one_hot(

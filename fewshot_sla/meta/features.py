@@ -11,8 +11,10 @@ from episodes.views import normalized_views
 from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.meta.learners.base import MetaLearner
 from fewshot_sla.meta.team import EvaluationTeam, in_blocks, own_block
-from fewshot_sla.training.modes import Autocast
+from fewshot_sla.training.modes import Autocast, evaluation_mode
 
+BASE_IMAGES = 2000
+"""Training images that the mean of the base classes is taken over, at most."""
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once, of images of up to 90 x 90 pixels
 
 
@@ -60,6 +62,26 @@ def embed_together(
     some = own if len(own) else numbers[:1]  # of nothing, the shape of the features would not be known
     features = embed_views(learner, source, transformations, autocast, some, crops, on_progress)
     return in_blocks(team, features[: len(own)], len(numbers), chunk)
+
+
+def base_mean(
+    team: Team,
+    learner: MetaLearner,
+    source: EpisodeSource,  # of the training images
+    transformations: Transformations,
+    autocast: Autocast,
+) -> Tensor:  # [*item] float32, or better if the features are
+    """Mean feature of the training images over all their views, in evaluation mode.
+
+    Of more than BASE_IMAGES images so many are taken, at equal distances, hence from all classes alike: the error of the
+    mean then is 2 % of the deviation of a feature.
+    """
+    total = len(source.images)
+    count = min(total, BASE_IMAGES)
+    numbers = torch.arange(count, device=source.images.labels.device) * total // count
+    with evaluation_mode(learner):
+        items = embed_together(team, learner, source, transformations, autocast, numbers)
+    return items.to(torch.promote_types(items.dtype, torch.float32)).flatten(0, 1).mean(0)
 
 
 def images_per_pass(source: EpisodeSource, transformations: Transformations, crops: Crops) -> int:

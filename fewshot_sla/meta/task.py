@@ -9,7 +9,8 @@ from episodes.datasets.base import check_transformations, load_split
 from episodes.errors import UserError
 from episodes.images.labelled import LabelledImages
 from episodes.source import EpisodeSource
-from fewshot_sla.meta.distributed import evaluate_together
+from fewshot_sla.meta.distributed import Processes, evaluate_together
+from fewshot_sla.meta.features import base_mean
 from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.clock import Clock
@@ -118,6 +119,9 @@ class MetaTask(TrainingTask):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean accuracy on the validation episodes by every inference of the objective."""
         assert isinstance(model, MetaLearner)
+        if model.needs_base_mean:
+            views, autocast = self.recipe.objective.transformations, self.fabric.autocast
+            model.keep_base_mean(base_mean(Processes(self.fabric), model, self.episodes, views, autocast))
         numbers = range(self.recipe.validation_episodes)
         outcomes = evaluate_together(self.fabric, model, self.recipe.objective, self.validation_episodes, numbers)
         # By numpy, as the results are: torch adds up in another order, and the last digit may differ.

@@ -58,3 +58,17 @@ class MetaLearner(nn.Module, ABC):
         Called at most once, before the first step of a new training, with CALIBRATION_EPISODES episodes. The outcome
         must be a function of the weights and the episodes alone, so that it is the same in each of several processes.
         """
+
+    @property
+    def needs_base_mean(self) -> bool:
+        """Whether the learner uses the mean item of the training images; see :meth:`keep_base_mean`."""
+        return False
+
+    def keep_base_mean(
+        self,
+        mean: Tensor,  # [*item] float
+    ) -> None:
+        """Told the mean item of the training images before each validation; nothing, unless overridden.
+
+        What it keeps must be buffers, so that it is saved with the weights.
+        """

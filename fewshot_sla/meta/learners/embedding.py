@@ -83,6 +83,15 @@ class EmbeddingLearner(MetaLearner):
             features = twin._embed_episodes(episodes)
         self.head.calibrate(features.support, features.support_labels, features.query, features.ways)
 
+    @property
+    def needs_base_mean(self) -> bool:
+        """Whether the head does."""
+        return self.head.needs_base_mean
+
+    def keep_base_mean(self, mean: Tensor) -> None:
+        """Hand it to the head."""
+        self.head.keep_base_mean(mean)
+
     def _embed_episodes(
         self,
         episodes: EpisodeBatch,  # support [T, S, C, H, W], query [T, R, C, H, W]

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from episodes.errors import UserError
-from fewshot_sla.solvers.errors import NonFiniteInputError, NotPositiveDefiniteError, all_finite, raise_unless
+from fewshot_sla.solvers.kernel_problem import batch_and_ways, check_kernel, labels_of
 from fewshot_sla.solvers.solution import Solution, status_of
 from fewshot_sla.solvers.svm.function import CrammerSingerDual
 from fewshot_sla.solvers.svm.residuals import svm_residuals
@@ -61,10 +60,10 @@ def crammer_singer(
     Crammer and Singer 2001 (JMLR 2), eq. 11; Lee et al. 2019 (arXiv 1904.03758), eq. 9-11.
     """
     with torch.autocast(kernel.device.type, enabled=False):
-        batch, ways = _check_shapes(kernel, one_hot, C, regularization)
+        batch, ways = batch_and_ways(SOLVER, kernel, one_hot, C, regularization)
         rows = kernel.shape[-1]
         dtype = torch.promote_types(kernel.dtype, torch.float32)
-        label = _labels(one_hot).expand(*batch, rows).reshape(-1, rows)
+        label = labels_of(SOLVER, one_hot).expand(*batch, rows).reshape(-1, rows)
         price, shift = (
             torch.as_tensor(x, dtype=torch.float64, device=kernel.device).expand(batch).reshape(-1)
             for x in (C, regularization)
@@ -72,7 +71,8 @@ def crammer_singer(
         matrix = kernel.double().expand(*batch, rows, rows).reshape(-1, rows, rows)
         identity = torch.eye(rows, dtype=matrix.dtype, device=matrix.device)
         matrix = torch.addcmul((matrix + matrix.mT) / 2, shift[:, None, None], identity)
-        _check_values(matrix, price, shift, dtype)
+        in_range = (price > 0) & torch.isfinite(price) & (shift >= 0)
+        check_kernel(SOLVER, matrix, in_range, "C must be positive and finite, the regularization at least 0", dtype)
         alpha, iterations = CrammerSingerDual.apply(matrix, price, label, ways, memory)
         residuals = svm_residuals(matrix.detach(), price.detach(), label, alpha.detach())
     solution = Solution(
@@ -85,48 +85,3 @@ def crammer_singer(
         iterations=iterations.reshape(batch),
     )
     return solution.raise_if_failed(SOLVER, "raise the regularization or lower C") if check else solution
-
-
-def _labels(one_hot: Tensor) -> Tensor:  # [*, S, W] -> [*, S] int64
-    largest, label = one_hot.max(-1)
-    if not bool(((largest == 1) & (one_hot.abs().sum(-1) == 1)).all()):
-        raise UserError(f"{SOLVER}: every row of the one-hot matrix must hold one 1, else 0")
-    return label
-
-
-def _check_shapes(
-    kernel: Tensor, one_hot: Tensor, C: float | Tensor, regularization: float | Tensor
-) -> tuple[torch.Size, int]:  # the common batch shape, W
-    if kernel.ndim < 2 or one_hot.ndim < 2 or not kernel.shape[-1] == kernel.shape[-2] == one_hot.shape[-2] > 0:
-        raise UserError(
-            f"a kernel [*, S, S] and a one-hot matrix [*, S, W] are needed, not {list(kernel.shape)} and "
-            f"{list(one_hot.shape)}"
-        )
-    shapes = [kernel.shape[:-2], one_hot.shape[:-2], *(x.shape for x in (C, regularization) if isinstance(x, Tensor))]
-    try:
-        batch = torch.broadcast_shapes(*shapes)
-    except RuntimeError as error:  # torch's way of saying that they do not broadcast
-        raise UserError(f"{SOLVER}: leading axes {[list(shape) for shape in shapes]} do not fit together") from error
-    if batch.numel() == 0 or one_hot.shape[-1] == 0:
-        raise UserError(f"{SOLVER}: no episodes or no classes in {list(one_hot.shape)}")
-    return batch, one_hot.shape[-1]
-
-
-def _check_values(kernel: Tensor, C: Tensor, regularization: Tensor, dtype: torch.dtype) -> None:
-    """Raise unless all is finite and the kernel semidefinite up to the rounding of the dtype it came in."""
-    finite = all_finite(kernel, 2)
-    size = kernel.diagonal(dim1=-2, dim2=-1).amax(-1)
-    rounding = kernel.shape[-1] * torch.finfo(dtype).eps * torch.where(size > 0, size, 1.0)
-    shifted = kernel.detach().clone()
-    shifted.diagonal(dim1=-2, dim2=-1).add_(rounding[:, None])
-    semidefinite = torch.linalg.cholesky_ex(shifted).info == 0
-    in_range = (C > 0) & torch.isfinite(C) & (regularization >= 0)
-    if bool((finite & semidefinite & in_range).all()):  # one read from the device for all three
-        return
-    advice = "look for NaN or infinity in what it is computed from"
-    raise_unless(finite, NonFiniteInputError, SOLVER, "the kernel is not finite", advice)
-    if not bool(in_range.all()):
-        raise UserError(f"{SOLVER}: C must be positive and finite, the regularization at least 0")
-    raise_unless(
-        semidefinite, NotPositiveDefiniteError, SOLVER, "the kernel is not positive semidefinite", "regularise it"
-    )

@@ -1,5 +1,6 @@
 """What the contract's own checks refuse, each with a line that names it."""
 
+import copy
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -8,13 +9,40 @@ import pytest
 import torch
 
 from episodes.errors import UserError
-from fewshot_sla.heads import Head, ProtoNetHead, RidgeHead, SVMHead, check_support_labels, ridge, svm
+from fewshot_sla.heads import (
+    CosineHead,
+    GradientHead,
+    Head,
+    LogisticRegressionHead,
+    MatchingHead,
+    NormalizedHead,
+    ProtoNetHead,
+    R2D2Head,
+    RidgeHead,
+    SVMHead,
+    check_support_labels,
+    logistic,
+    r2d2,
+    ridge,
+    svm,
+)
 from fewshot_sla.solvers.solution import Solution
 
+HEADS: list[Head] = [
+    ProtoNetHead(),
+    RidgeHead(),
+    SVMHead(),
+    R2D2Head(),
+    LogisticRegressionHead(),
+    CosineHead(),
+    MatchingHead(),
+    GradientHead(),
+    NormalizedHead(ProtoNetHead()),
+]
 SUPPORT, LABELS, QUERY = torch.randn(2, 4, 3), torch.tensor([[0, 1, 0, 1]] * 2), torch.randn(2, 5, 3)
 
 
-@pytest.mark.parametrize("head", [ProtoNetHead(), RidgeHead(), SVMHead()])
+@pytest.mark.parametrize("head", HEADS)
 def test_a_class_without_support_is_named(head: torch.nn.Module) -> None:
     labels = torch.tensor([[0, 1, 2, 0], [0, 0, 2, 2]])
     with pytest.raises(UserError, match=r"episode 1 has no support row of class 1 \(ways=3\)"):
@@ -57,16 +85,23 @@ def _unsolved(*problem: torch.Tensor, **_: float) -> Solution:
     return Solution(value, *[value[:, 0, 0]] * 4, tolerance=0.0)
 
 
-@pytest.mark.parametrize("head", [ProtoNetHead(), RidgeHead(), SVMHead()])
+def _unfitted(kernel: torch.Tensor, *problem: torch.Tensor, **_: float) -> Solution:
+    """The same with a row for the intercept."""
+    return _unsolved(torch.nn.functional.pad(kernel, (0, 1)), problem[0])
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_off_the_cpu_a_head_reads_no_value_back(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU each read makes the host wait in each training step. The meta device has no values at all to read."""
     monkeypatch.setattr(ridge, "ridge_regression", _unsolved)
+    monkeypatch.setattr(r2d2, "ridge_regression", _unsolved)
+    monkeypatch.setattr(logistic, "logistic_regression", _unfitted)
     monkeypatch.setitem(svm.SOLVERS, "structured", _unsolved)
     monkeypatch.setattr(torch, "autocast", lambda device, enabled: nullcontext())  # there is none for this device
     support, labels, query = (tensor.to("meta") for tensor in (SUPPORT, LABELS, QUERY))
     with pytest.raises(RuntimeError, match="meta tensors"):  # the test can fail
         check_support_labels(labels, 2)
-    assert head.to("meta")(support, labels, query, 2).shape == (2, 5, 2)
+    assert copy.deepcopy(head).to("meta")(support, labels, query, 2).shape == (2, 5, 2)
     with pytest.raises(UserError, match="differ in episodes"):  # shapes cost nothing
         head(support, labels, query[:1], 2)
 

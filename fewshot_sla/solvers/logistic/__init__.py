@@ -1,0 +1,1 @@
+"""Multinomial logistic regression in dual variables, by Newton's method."""
