@@ -65,7 +65,7 @@ def embed_together(
 
 
 def base_mean(
-    team: Team,
+    team: EvaluationTeam,
     learner: MetaLearner,
     source: EpisodeSource,  # of the training images
     transformations: Transformations,

@@ -165,7 +165,7 @@ class Scoring:
         """The scores of every image by each inference."""
         objective = self.run.recipe.objective
         source = images.on(self.fabric.device, self.hardware.placement).batches(1, 0)
-        batches = source.in_order(batch_size=images_per_pass(objective))
+        batches = source.in_order(batch_size=images_per_pass(objective, self.run.image_shape))
         scored = score_images(
             self.run.model,
             objective,
