@@ -47,6 +47,6 @@ def evaluation_details(
         "configuration": configuration,
         "versions": versions(),
         "commit": commit(),
-        "device": device_facts(fabric.device, hardware.precision, fabric.world_size),
+        "device": device_facts(fabric.device, hardware.used_precision, fabric.world_size),
         "wall_time_s": {name: round(value, 2) for name, value in seconds.items()},
     }

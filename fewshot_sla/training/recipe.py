@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from jsonargparse import ArgumentParser
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from episodes.errors import UserError
 from episodes.images.placement import Placement
 from fewshot_sla.runs.loggers import Logger
+from fewshot_sla.training.precision import Precision, UsedPrecision, fast_precision
 from fewshot_sla.training.schedules import Schedule
 from fewshot_sla.training.updates import Updates
 
@@ -87,7 +88,8 @@ class Hardware:
         sync_batchnorm: where there are not enough passes for each process to take whole ones, let several divide each
             pass, with the statistics of BatchNorm those of the whole pass: the result is that of one process.
         strategy: how processes work together: "auto", "ddp", ...
-        precision: what backbones compute in: "32-true" or "bf16-mixed"; heads and solvers never go below float32.
+        precision: what backbones compute in: "32-true", "bf16-mixed", or "auto": bf16-mixed on a device that
+            has instructions for it, else 32-true; heads and solvers never go below float32.
         channels_last: keep weights in the memory order that convolutions are fastest in.
         compile: compile the backbone (the whole model, if it has none) with torch.compile; pays in long runs.
         placement: where the bytes of the data set live: "device", "pinned" (this process's memory), "mmap" (the
@@ -100,7 +102,7 @@ class Hardware:
     num_nodes: int = 1
     sync_batchnorm: bool = False
     strategy: str = "auto"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     channels_last: bool = True
     compile: bool = False
     placement: Placement = "auto"
@@ -129,7 +131,7 @@ class Hardware:
                 devices=self.devices,
                 num_nodes=self.num_nodes,
                 strategy=strategy,
-                precision=self.precision,
+                precision=self.used_precision,
             )
         except (TypeError, ValueError, RuntimeError, ImportError) as error:
             raise UserError(f"this machine cannot run with the accelerator asked for: {error}") from error
@@ -137,6 +139,14 @@ class Hardware:
         if fabric.device.type == "cpu" and self.devices > most:  # Fabric would start them all
             raise UserError(f"devices must be at most {most} on this machine's CPU, got {self.devices}")
         return fabric
+
+    @property
+    def used_precision(self) -> UsedPrecision:
+        """The precision that is computed in: what was asked for, or what "auto" comes to on this machine."""
+        if self.precision != "auto":
+            return self.precision
+        kinds = {"auto": "cuda" if torch.cuda.is_available() else "cpu", "gpu": "cuda"}
+        return fast_precision(kinds.get(self.accelerator, self.accelerator))
 
     def prepare(self, model: nn.Module) -> None:
         """Memory format and compilation, in place; names and values of the weights stay as they are."""

@@ -121,7 +121,7 @@ def _train(
     plain_values.dumps(state.contents()[1])  # what cannot be saved is said now and not at the first checkpoint
     with show_progress("training", silent=not fabric.is_global_zero) as on_progress:
         Loop(fabric, task, state, folder, yaml.safe_load(config)).run(on_progress)
-    facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
+    facts = device_facts(fabric.device, hardware.used_precision, fabric.world_size)
     return Training(fabric, task, state.step, state.seconds, state.best, facts)
 
 

@@ -65,7 +65,7 @@ def figure3(
     ]
     dataset = runs[0].images["test"].name.rpartition("/")[0]
     draw_curves(output, curves, f"{dataset}: accuracy among classes, images as they are")
-    facts = device_facts(fabric.device, hardware.precision, fabric.world_size)
+    facts = device_facts(fabric.device, hardware.used_precision, fabric.world_size)
     write_numbers(output, "3", {"runs": [_numbers(run) for run in runs], "device": facts}, began)
     notes = [f"{run.run.folder.path}: not finished, {_progress(run)}" for run in runs if not run.is_finished]
     show(curve_table(curves, f"{dataset}: accuracy, %, at the last snapshot"), *notes, *lines_about(output),

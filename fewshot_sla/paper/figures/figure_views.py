@@ -111,5 +111,5 @@ def _numbers(
         },
         "settings": asdict(options),
         "curves": [asdict(curve) for curve in curves],
-        "device": device_facts(device, hardware.precision, 1),
+        "device": device_facts(device, hardware.used_precision, 1),
     }
