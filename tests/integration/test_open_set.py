@@ -76,10 +76,9 @@ def test_accuracies_stay_and_the_files_bear_the_aurocs_out(
 
     path = folder / found.per_episode
     text = path.read_text()
-    for changed, words in ((text.replace("auroc_logit", "logit"), "is damaged"), (text[::-1], "is damaged")):
-        path.write_text(changed)
-        with pytest.raises(UserError, match=words):
-            read_aurocs(RunFolder(folder), found)
+    path.write_text(text.replace("auroc_logit", "logit"))
+    with pytest.raises(UserError, match="the file is damaged"):
+        read_aurocs(RunFolder(folder), found)
     first, *rest = text.splitlines()
     path.write_text("\n".join([first, *(line.rpartition(",")[0] + ",0.0" for line in rest)]))
     with pytest.raises(UserError, match=r"its episodes do not come to the AUROC in results\.json; run meta_test"):
