@@ -16,10 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from episodes.errors import UserError
 from episodes.images.random_crops import UNITS, random_crop
-from episodes.images.reading import BrokenImageError, read_image
+from episodes.images.reading import BrokenImageError, eight_bits, opened, turned_upright
 from episodes.randomness import derive_seed, random_units
 
 if TYPE_CHECKING:  # images make their batches
+    from PIL.Image import Image
+
     from episodes.images.files import ImageFiles
 
 NOT_AUGMENTED = -1
@@ -57,15 +59,17 @@ class Decoder(Dataset[Tensor | str]):
         item: Item,
     ) -> Tensor | str:  # [3, S, S] uint8; or why it cannot be read
         """The image, or why it cannot be read: an exception would lose its one line on the way between processes."""
+        path = os.fsdecode(self.paths[item.number])
         try:
-            image = torch.from_numpy(read_image(os.fsdecode(self.paths[item.number])))
+            with opened(path) as image:
+                upright = eight_bits(turned_upright(image), "RGB")
         except BrokenImageError as error:
             return f"{error}; mend the file or remove it"
-        return self.centre(image) if item.position == NOT_AUGMENTED else self.part(image, item.position)
+        return self.centre(upright) if item.position == NOT_AUGMENTED else self.part(upright, item.position)
 
     def part(
         self,
-        image: Tensor,  # [3, H, W] uint8
+        image: "Image",
         position: int,
     ) -> Tensor:  # [3, S, S] uint8
         """The random part that training item ``position`` shows."""
@@ -73,20 +77,21 @@ class Decoder(Dataset[Tensor | str]):
 
         side = self.reading.image_size
         units = random_units(self.seed, np.asarray([position]), UNITS)[:, 0]
-        height, width = image.shape[1:]
-        crop = random_crop(units, height, width, self.reading.smallest_crop, self.reading.flip)
-        shown = functional.resized_crop(image, *crop[:4], size=[side, side], antialias=True)
+        crop = random_crop(units, image.height, image.width, self.reading.smallest_crop, self.reading.flip)
+        # Cut out by Pillow: what is not shown needs not become an array.
+        cut = image.crop((crop.left, crop.top, crop.left + crop.width, crop.top + crop.height))
+        shown = functional.resize(_pixels(cut), [side, side], antialias=True)
         return functional.horizontal_flip(shown) if crop.mirrored else shown
 
     def centre(
         self,
-        image: Tensor,  # [3, H, W] uint8
+        image: "Image",
     ) -> Tensor:  # [3, S, S] uint8
         """The middle of the image: the shorter side resized to 256 where the result has 224, and the centre cut out."""
         from torchvision.transforms.v2 import functional
 
         side = self.reading.image_size
-        resized = functional.resize(image, [side * 256 // 224], antialias=True)
+        resized = functional.resize(_pixels(image), [side * 256 // 224], antialias=True)
         return functional.center_crop(resized, [side, side])
 
 
@@ -175,6 +180,11 @@ def require_torchvision() -> None:
         raise UserError(f"reading images from files needs torchvision ({error}): pip install torchvision") from None
 
 
+def _pixels(image: "Image") -> Tensor:  # [3, H, W] uint8, a view of [H, W, 3]
+    """The pixels in the order that they have: resizing takes them so, and is not slower for it."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
 def _stacked(images: list[Tensor | str]) -> Tensor | str:
     """A batch, or the first reason why there is none."""
     tensors: list[Tensor] = []
@@ -182,7 +192,7 @@ def _stacked(images: list[Tensor | str]) -> Tensor | str:
         if isinstance(image, str):
             return image
         tensors.append(image)
-    return torch.stack(tensors)
+    return torch.stack(tensors).contiguous()
 
 
 def _left_to_the_parent(worker: int) -> None:

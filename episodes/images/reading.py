@@ -5,6 +5,8 @@ import os
 import struct
 import unicodedata
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -82,31 +84,46 @@ def read_image(
     Raises:
         BrokenImageError: if it cannot be read, or is too large to be meant.
     """
+    with opened(source, name) as image:
+        if size is not None:
+            image.draft(None, (_DRAFT_MARGIN * size, _DRAFT_MARGIN * size))
+        upright = eight_bits(turned_upright(image), mode)
+        pixels = np.asarray(upright if size is None else resized(upright, size, fit))
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+@contextmanager
+def opened(source: str | os.PathLike[str] | bytes, name: str = "") -> Iterator["Image"]:
+    """An image of which nothing is decoded yet; whatever Pillow raises meanwhile becomes an error that names the file.
+
+    Args:
+        source: path of a file, or the bytes of one.
+        name: how messages call an image that is given as bytes.
+
+    Raises:
+        BrokenImageError: if it cannot be read, or is too large to be meant.
+    """
     from PIL import Image
 
     what = name or ("the image" if isinstance(source, bytes) else str(source))
-    opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(opened) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise BrokenImageError(f"{what}: {image.width} x {image.height} pixels are too many to be meant")
-            if size is not None:
-                image.draft(None, (_DRAFT_MARGIN * size, _DRAFT_MARGIN * size))
-            upright = eight_bits(turned_upright(image), mode)
-            pixels = np.asarray(upright if size is None else resized(upright, size, fit))
+            yield image
     except BrokenImageError:
         raise
     except (*_BROKEN, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"{what}: {_reason(error)}") from None
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def turned_upright(image: "Image") -> "Image":
-    """Decoded, and turned as the camera was held."""
-    from PIL import ImageOps
+    """Decoded, and turned as the camera was held; the image itself if it is upright already."""
+    from PIL import ExifTags, ImageOps
 
     image.load()
-    return ImageOps.exif_transpose(image)
+    upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return image if upright else ImageOps.exif_transpose(image)  # which would copy it
 
 
 def eight_bits(image: "Image", mode: Mode) -> "Image":
