@@ -1,6 +1,7 @@
 """The contract of a split: labelled images, in memory or in files, that become batches."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -113,7 +114,7 @@ class Images(ABC):
         if labels.shape != (count,) or labels.dtype != torch.int64:
             raise UserError(f"{name}: labels must be int64 [{count}], not {labels.dtype} {list(labels.shape)}")
         if len(set(class_names)) < len(class_names):
-            twice = next(one for one in class_names if class_names.count(one) > 1)
+            twice = Counter(class_names).most_common(1)[0][0]
             raise UserError(f"{name}: two classes are called {twice!r}")
         if count and not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
             raise UserError(

@@ -51,8 +51,8 @@ def subtract_margins(
     margins: Tensor,  # [W] float
 ) -> Tensor:  # [R, W]
     """The logit of the right label, less its margin; the other logits as they are."""
-    right = functional.one_hot(labels, logits.shape[-1]).to(logits)
-    return logits - right * margins.to(logits)
+    own = margins.to(logits)[labels].unsqueeze(-1)
+    return logits.scatter_add(-1, labels.unsqueeze(-1), -own)  # one copy of the logits, however many labels there are
 
 
 def at_least_float32(

@@ -18,6 +18,7 @@ from fewshot_sla.inference.passes import images_at_once
 from fewshot_sla.training.modes import Autocast, evaluation_mode
 
 _VIEWS_PER_PASS = 1024  # views that go through the backbone at once, of images of up to 64 x 64 pixels
+_IMAGES_PER_PART = 1024
 
 
 class Predictions(NamedTuple):
@@ -33,11 +34,17 @@ class Predictions(NamedTuple):
 
     def probabilities(self, inference: str) -> Tensor:  # [n, N] float32, rows sum to 1
         """Probability of each class: 1/K sum_k softmax(logits of crop k), as Krizhevsky et al. (2012) average crops."""
-        return self.logits[inference].softmax(dim=-1).mean(dim=1)
+        return torch.cat(list(self.probabilities_by_part(inference)))
+
+    def probabilities_by_part(self, inference: str) -> Iterator[Tensor]:  # [up to 1024, N] float32, n rows in all
+        """The same, some images at a time: of thousands of classes and images all together are a gigabyte."""
+        for part in self.logits[inference].split(_IMAGES_PER_PART):
+            yield part.softmax(dim=-1).mean(dim=1)
 
     def right(self, inference: str) -> Tensor:  # [n] bool
         """Whether the most probable class of each image is its own."""
-        return self.probabilities(inference).argmax(dim=1) == self.labels
+        guesses = [part.argmax(dim=1) for part in self.probabilities_by_part(inference)]
+        return torch.cat(guesses) == self.labels
 
 
 def images_per_pass(
@@ -70,15 +77,33 @@ def predict_classes(
     """
     labels: list[Tensor] = []
     found: dict[str, list[Tensor]] = {name: [] for name in objective.inferences}
+    for part in predicted_batches(classifier, objective, batches, normalization, crops=crops, autocast=autocast):
+        labels.append(part.labels)
+        for name, logits in part.logits.items():
+            found[name].append(logits)
+    # One inference after the other: the parts of each go when they are put together.
+    return Predictions(torch.cat(labels), {name: torch.cat(found.pop(name)) for name in list(found)})
+
+
+def predicted_batches(
+    classifier: Classifier,
+    objective: ClassificationObjective,
+    batches: Iterable[ImageBatch],
+    normalization: Normalization,
+    *,
+    crops: Crops = as_is,
+    autocast: Autocast = nullcontext,
+) -> Iterator[Predictions]:
+    """As :func:`predict_classes`, batch by batch: for who counts, and does not keep, what is said of every image."""
     with evaluation_mode(classifier), torch.no_grad():
         for batch in batches:
             cropped = crops(batch.pixels)  # [B, K, C, H, W]
             logits = logits_of(classifier, objective, cropped.flatten(0, 1), normalization, autocast)
-            for name in found:
+            found = {}
+            for name in objective.inferences:
                 of_classes = objective.predict(logits, name).float()  # [B*K, N]
-                found[name].append(of_classes.unflatten(0, cropped.shape[:2]).cpu())
-            labels.append(batch.labels.cpu())
-    return Predictions(torch.cat(labels), {name: torch.cat(parts) for name, parts in found.items()})
+                found[name] = of_classes.unflatten(0, cropped.shape[:2]).cpu()
+            yield Predictions(batch.labels.cpu(), found)
 
 
 def logits_of(

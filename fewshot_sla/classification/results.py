@@ -3,12 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.images.base import Images
@@ -136,7 +137,7 @@ def prediction_tables(
     """The prediction for every image as CSV, by the file's name in the run folder."""
     labels = found.labels.numpy()
     return {
-        result.predictions: _as_csv(labels, found.probabilities(result.inference).numpy(), class_names)
+        result.predictions: _as_csv(labels, found.probabilities_by_part(result.inference), class_names)
         for result in results
     }
 
@@ -191,14 +192,14 @@ def paired_outcomes(folder: RunFolder, result: ClassificationResult) -> Outcomes
 
 def _as_csv(
     labels: NDArray[np.int64],  # [n]
-    probabilities: NDArray[np.float32],  # [n, N]
+    probabilities: Iterable[Tensor],  # [., N] float32, n rows in all
     class_names: Sequence[str],
 ) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "class", "predicted", "probability", "probability_of_class"])
-    predicted = probabilities.argmax(axis=1)
-    for number, (label, guess) in enumerate(zip(labels, predicted, strict=True)):
-        row = probabilities[number]
+    rows = (row for part in probabilities for row in part.numpy())
+    for number, (label, row) in enumerate(zip(labels, rows, strict=True)):
+        guess = row.argmax()
         writer.writerow([number, class_names[label], class_names[guess], f"{row[guess]:.6f}", f"{row[label]:.6f}"])
     return text.getvalue()

@@ -19,7 +19,7 @@ from episodes.targets import Targets
 from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier, build_classifier
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
-from fewshot_sla.classification.predictions import images_per_pass, predict_classes
+from fewshot_sla.classification.predictions import images_per_pass, predicted_batches
 from fewshot_sla.classification.recipe import Classification
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.mixtures import check_mixtures
@@ -180,8 +180,9 @@ def accuracies(
     """Accuracy by every inference; process r of P takes every P-th image, all get the accuracy on all."""
     numbers = torch.arange(len(source.images))[fabric.global_rank :: fabric.world_size]
     batches = source.in_order(numbers, images_per_pass(objective, source.images.image_shape))
-    found = predict_classes(classifier, objective, batches, normalization, autocast=fabric.autocast)
-    right = torch.stack([found.right(name).sum() for name in objective.inferences])
+    right = torch.zeros(len(objective.inferences), dtype=torch.int64)
+    for found in predicted_batches(classifier, objective, batches, normalization, autocast=fabric.autocast):
+        right += torch.stack([found.right(name).sum() for name in objective.inferences])
     if fabric.world_size > 1:
         right = torch.as_tensor(fabric.all_reduce(right.to(fabric.device), reduce_op="sum")).cpu()
     return dict(zip(objective.inferences, (right.double() / len(source.images)).tolist(), strict=True))

@@ -118,6 +118,29 @@ def test_classification_takes_turns(run: Callable) -> None:
     assert all(name in printed for name in chosen)
 
 
+@pytest.mark.slow
+def test_streaming_feeds_a_network_from_files(run: Callable) -> None:
+    results, printed = run("streaming", "--rounds", "1", "--batches", "2", "--fed_batches", "1", "--workers", "0", "1")
+    check_provenance(results)
+    assert results["images"]["files"] == 40
+    found = [(stage["stage"], stage["workers"]) for stage in results["stages"]]
+    assert found == [(stage, workers) for stage in ("alone", "feeding ResNet-18") for workers in (0, 1)]
+    for stage in results["stages"]:
+        check_figures(stage)
+        assert all(0 <= facts["waiting"]["median"] <= 1 for facts in stage["contestants"].values())
+        assert all(name in printed for name in stage["contestants"])
+
+
+def test_the_joint_layer_is_measured(run: Callable) -> None:
+    results, printed = run("joint_layer", "--rounds", "1")
+    check_provenance(results)
+    assert results["parameters"]["SLA"] == 17 * 500 * 4
+    for stage in results["stages"]:
+        check_figures(stage)
+        assert list(stage["contestants"]) == ["baseline", "SLA", "SLA+SD"]
+        assert stage["stage"] in printed
+
+
 def test_a_contestant_that_ends_early_says_why() -> None:
     with pytest.raises(SystemExit, match=r"(?s)^backbone alone ended early:.*UserError: .*there are no images"):
         classification.main(["--device=cpu", "--batch_size=0", "--depth=8", "--contestants", "backbone alone"])

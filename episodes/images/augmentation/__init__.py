@@ -11,6 +11,7 @@ from episodes.images.augmentation.mixup import Mixup
 from episodes.images.augmentation.policy import Policy
 from episodes.images.augmentation.randaugment import RandAugment
 from episodes.images.augmentation.random_resized_crop import RandomResizedCrop
+from episodes.images.augmentation.steps import Step
 from episodes.images.augmentation.trivialaugment import TrivialAugment
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "Policy",
     "RandAugment",
     "RandomResizedCrop",
+    "Step",
     "TrivialAugment",
 ]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from episodes.images.augmentation.policy import Policy, Step
+from episodes.images.augmentation.policy import Policy
 from episodes.images.augmentation.ranges import STANDARD, at_level
+from episodes.images.augmentation.steps import Step
 
 LEVELS = 10
 _Entry = tuple[str, float, int | None]  # an operation, its probability, its level 0..9

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from episodes.images.augmentation.policy import Policy, Step
+from episodes.images.augmentation.policy import Policy
 from episodes.images.augmentation.ranges import Range, Ranges, height_of, width_of
+from episodes.images.augmentation.steps import Step
 
 _PUBLISHED = Path(__file__).with_name("fast_autoaugment_cifar10.json")
 _Entry = tuple[str, float, float]  # an operation, its probability, its magnitude as a share of the range

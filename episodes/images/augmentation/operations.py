@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 from torchvision.transforms.v2 import functional
 
-from episodes.images.augmentation.policy import Step
+from episodes.images.augmentation.steps import Step
 from episodes.images.gathering import sent
 
 _PARAMETERS = 6  # numbers that an operation may take of each image
@@ -42,7 +42,7 @@ def operate(
     images: Tensor,  # [B, C, H, W] uint8; C is 1 or 3
     steps: Sequence[Step | None],  # B of them: what each image goes through; None leaves it as it is
 ) -> Tensor:  # [B, C, H, W] uint8
-    """Each image through its own operation. Nothing of it waits for the device."""
+    """Each image through its own operation: as many calls as there are different ones, not as there are images."""
     height, width = images.shape[-2:]
     together: dict[_Together, list[tuple[int, list[float]]]] = defaultdict(list)
     for row, step in enumerate(steps):

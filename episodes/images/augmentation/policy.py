@@ -2,28 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from episodes.errors import UserError
 from episodes.images.augmentation.base import ImageAugmentation
+from episodes.images.augmentation.steps import Step
 from episodes.images.normalization import as_floats
-
-
-class Step(NamedTuple):
-    """An operation on one image.
-
-    Attributes:
-        name: one of those in :mod:`episodes.images.augmentation.operations`, or "Identity".
-        magnitude: how far it goes, in the unit of the operation; 0 if it has none.
-        place: where, as shares 0..1 of height and width; for Cutout.
-    """
-
-    name: str
-    magnitude: float = 0.0
-    place: tuple[float, float] = (0.5, 0.5)
 
 
 class Policy(ImageAugmentation):
@@ -33,7 +19,7 @@ class Policy(ImageAugmentation):
     (:class:`~episodes.images.augmentation.Compose`), as the authors have it, loses nothing by that. Grey images go
     through the same operations; one that needs colours leaves them as they are.
 
-    Random numbers are drawn on the CPU, so images on a GPU get the same ones and nothing waits for the device.
+    Random numbers are drawn on the CPU, so images on a GPU get the same ones.
     """
 
     @abstractmethod

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from episodes.errors import UserError
-from episodes.images.augmentation.policy import Policy, Step
+from episodes.images.augmentation.policy import Policy
 from episodes.images.augmentation.ranges import CHOICES, WIDE, at_level
+from episodes.images.augmentation.steps import Step
 
 
 def chosen(

@@ -90,11 +90,10 @@ def confusion(said: SaidOfImages) -> Confusion:
 
 def by_class(said: SaidOfImages, result: ClassificationResult) -> dict[str, ClassAccuracy]:
     """Accuracy of each class that has images."""
-    found = {}
-    for name in dict.fromkeys(said.labels.tolist()):
-        mine = said.right[said.labels == name]
-        found[name] = ClassAccuracy(float(mine.mean()), f"{len(mine)} images")
-    return found
+    of_class: dict[str, list[bool]] = {}
+    for label, right in zip(said.labels.tolist(), said.right.tolist(), strict=True):
+        of_class.setdefault(label, []).append(right)
+    return {name: ClassAccuracy(sum(mine) / len(mine), f"{len(mine)} images") for name, mine in of_class.items()}
 
 
 def _both(

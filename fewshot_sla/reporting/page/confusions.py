@@ -37,17 +37,17 @@ def frequent_confusions(
     chances: NDArray[np.int64] | None = None,  # [N, N] int64, of how many; by default of all pictures of the class
 ) -> Iterator[str]:
     """A table of the pairs that are confused most often, and a line that says how many more there are."""
-    off_diagonal = confusion * (1 - np.eye(len(classes), dtype=np.int64))
-    if chances is None:
-        chances = np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape)
-    shares = off_diagonal / chances.clip(min=1)
-    pairs = [(int(i), int(j)) for i, j in np.argwhere(off_diagonal)]
-    pairs.sort(key=lambda pair: (off_diagonal[pair], shares[pair]), reverse=True)
+    rights, givens = np.nonzero(confusion)  # of thousands of classes most cells are empty
+    rights, givens = rights[rights != givens], givens[rights != givens]
+    times = confusion[rights, givens]
+    of = confusion.sum(axis=1)[rights] if chances is None else chances[rights, givens]
+    shares = times / of.clip(min=1)
+    order = np.lexsort((-shares, -times))[:most]
     rows = ['<tr><th scope="col">Right label</th><th scope="col">Given label</th><th scope="col">Pictures</th></tr>']
-    for i, j in pairs[:most]:
-        share = f"{confusion[i, j]:,} of {chances[i, j]:,} ({text(whole_percent(shares[i, j]))})"
-        cells = f'<td>{name(classes[j])}</td><td class="number">{share}</td>'
-        rows.append(f'<tr><th scope="row">{name(classes[i])}</th>{cells}</tr>')
+    for pair in order:
+        share = f"{times[pair]:,} of {of[pair]:,} ({text(whole_percent(shares[pair]))})"
+        cells = f'<td>{name(classes[givens[pair]])}</td><td class="number">{share}</td>'
+        rows.append(f'<tr><th scope="row">{name(classes[rights[pair]])}</th>{cells}</tr>')
     yield element("table", [element("thead", rows[:1]), element("tbody", rows[1:])], class_="list")
-    if len(pairs) > most:
-        yield f'<p class="soft">and {count(len(pairs) - most, "pair")} of classes more.</p>'
+    if len(times) > most:
+        yield f'<p class="soft">and {count(len(times) - most, "pair")} of classes more.</p>'

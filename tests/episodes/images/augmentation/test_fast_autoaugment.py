@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from episodes.images.augmentation.fast_autoaugment import RANGES, chosen, cifar10_policies
 from episodes.images.augmentation.operations import OPERATIONS, operate
-from episodes.images.augmentation.policy import Step
+from episodes.images.augmentation.steps import Step
 from tests.episodes.images.augmentation.policies import photographs
 
 POLICIES = cifar10_policies()

@@ -97,6 +97,19 @@ def test_grey_images_are_changed_and_images_of_two_channels_refused(policy: Poli
         policy.change(torch.zeros(2, 2, 8, 8))
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
+def test_images_on_a_gpu_go_the_ways_of_those_on_the_cpu(policy: Policy) -> None:
+    """But for pixels half way between two others, and colours half way between two bytes."""
+    images = photographs(200) / 255
+    torch.manual_seed(0)
+    expected = policy.change(images)
+    torch.manual_seed(0)
+    off = (policy.change(images.cuda()).cpu() - expected).abs()
+    assert (off > 1.5 / 255).float().mean() < 0.02
+
+
 def test_they_compose_with_crops_and_flips() -> None:
     images = photographs(30) / 255
     torch.manual_seed(0)
