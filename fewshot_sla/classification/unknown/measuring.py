@@ -7,6 +7,7 @@ from functools import partial
 
 from lightning_fabric import Fabric
 
+from episodes.datasets import UnlabelledFolder
 from episodes.datasets.base import DataSource, open_split
 from episodes.errors import UserError
 from episodes.images.base import Images
@@ -110,7 +111,7 @@ def measure(
         began = time.monotonic()
         of_known = scoring(known)
         files = score_files(known, of_known, known.class_names, partial(known_scores, asked.split))
-        for other in others:
+        for source, other in zip(sets, others, strict=True):
             of_other = scoring(other)
             results = summarize_unknown(known, of_known, other, of_other, run.step)
             against, shown = results[0].against, asked.shown(results)
@@ -118,7 +119,7 @@ def measure(
             details = evaluation_details(run.configuration, hardware, fabric, {against: time.monotonic() - began})
             save_unknown(run.folder, results, files, details)
             draw(run.folder, shown, of_known, of_other)
-            measured.append(Measured(shown, _notes(run, other)))
+            measured.append(Measured(shown, _notes(run, source, other)))
             began, files = time.monotonic(), {}
     return measured
 
@@ -242,7 +243,11 @@ def draw(
             draw_histograms(path, chosen, of_known[inference], of_other[inference])
 
 
-def _notes(run: TrainedClassifier, images: Images) -> list[str]:
+def _notes(run: TrainedClassifier, source: DataSource, images: Images) -> list[str]:
     fitting = fitting_in_words(images.image_shape, run.image_shape)
+    if isinstance(source, UnlabelledFolder):
+        fitting = f"the middle square of each picture resized to {source.image_size} x {source.image_size}" + (
+            f", {fitting}" if fitting else " (bilinear, antialiased)"
+        )
     stopped = unfinished(run.folder)
     return [f"{images.name}: {fitting}."] * bool(fitting) + [stopped] * bool(stopped)

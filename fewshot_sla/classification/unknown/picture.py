@@ -12,6 +12,7 @@ from fewshot_sla.classification.unknown.scoring import Scored
 from fewshot_sla.inference import inference_title
 from fewshot_sla.inference.scores import SCORES
 from fewshot_sla.reporting.pictures import COLORS, picture
+from fewshot_sla.reporting.tables import percent
 
 KNOWN, UNKNOWN = COLORS[0], COLORS[1]
 BINS = 50
@@ -33,16 +34,16 @@ def draw_histograms(
         unknown: the same of the others.
     """
     first = results[0]
-    columns = min(2, len(results))
+    columns = 2 if len(results) == 4 else min(3, len(results))
     rows = -(-len(results) // columns)
     with picture(path, 4.6 * columns, 0.9 + 2.6 * rows) as figure:
         figure.suptitle(f"{first.dataset}/{first.split} against {first.against}, {inference_title(first.inference)}")
-        panels = figure.subplots(rows, columns, squeeze=False).flat
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, result in zip(panels, results, strict=False):
             _draw(axes, {"known": known.scores[result.score], "unknown": unknown.scores[result.score]})
-            axes.set_title(f"AUROC {result.auroc:.2%}, FPR95 {result.fpr95:.2%}", fontsize=9, loc="left")
+            axes.set_title(f"AUROC {percent(result.auroc)} %, FPR95 {percent(result.fpr95)} %", fontsize=9, loc="left")
             axes.set_xlabel(SCORES[result.score].title)
-        for axes in list(panels)[len(results) :]:
+        for axes in panels[len(results) :]:
             axes.remove()
         figure.axes[0].legend(fontsize=8)
 
@@ -52,7 +53,15 @@ def _draw(axes: Axes, scores: Mapping[str, object]) -> None:
     edges = common_bins(values["known"], values["unknown"])
     for (name, each), color in zip(values.items(), (KNOWN, UNKNOWN), strict=True):
         inside = each.clip(edges[0], edges[-1])
-        axes.hist(inside, bins=list(edges), density=True, color=color, alpha=0.55, label=f"{name} ({len(each):,})")
+        axes.hist(
+            inside,
+            bins=list(edges),
+            density=True,
+            histtype="stepfilled",
+            color=color,
+            alpha=0.55,
+            label=f"{name} ({len(each):,})",
+        )
     axes.set_yticks([])
     axes.grid(axis="x", alpha=0.3)
 

@@ -176,9 +176,9 @@ def save_unknown(
         UserError: if there is an unknown.json that cannot be read; nothing is written.
     """
     document = _read(folder) if folder.unknown.exists() else {"results": []}
+    old = _results(folder, document)
     for name, text in tables.items():
         write_text(folder.path / name, text)
-    old = _results(folder, document)
     kept = {result.key: result for result in old if all(_belong_together(result, new) for new in results)}
     merged = kept | {result.key: result for result in results}
     write_json(

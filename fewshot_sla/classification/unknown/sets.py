@@ -89,7 +89,10 @@ def _of_word(word: str, place: str, image_shape: tuple[int, int, int]) -> DataSo
 def _described(description: Mapping[str, Any]) -> DataSource:
     if "class_path" not in description:
         raise UserError(f"--against {dict(description)}: give class_path, and init_args if it takes any")
-    return build(DataSource, dict(description))  # type: ignore[type-abstract]
+    try:
+        return build(DataSource, dict(description))  # type: ignore[type-abstract]
+    except UserError as error:
+        raise UserError(f"--against {description['class_path']}: {error}") from error
 
 
 def _listed(items: Iterable[Item]) -> list[Item]:
