@@ -55,10 +55,12 @@ def words(base: str, names: dict[str, list[str]], *topics: str) -> list[str]:
 
 
 def every_word() -> list[tuple[Wing, str]]:
-    """Every base with every fragment that makes sense with it."""
-    meta = [word for base in META[""] for word in words(base, META, "head", "objective")]
-    meta += [word for base in RESNET12 for word in words(base, META, "head", "objective", "augmentation")]
+    """Every base with every fragment that makes sense with it; heads that no base knows, once with each."""
+    known = {**META, "head": ["protonet", "ridge", "svm"]}
+    meta = [word for base in META[""] for word in words(base, known, "head", "objective")]
+    meta += [word for base in RESNET12 for word in words(base, known, "head", "objective", "augmentation")]
     meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
+    meta += [f"{base}+{head}+sla+1shot" for base in META[""] for head in META["head"]]
     found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
     for base in CLASSIFICATION[""]:
         objectives = words(base, CLASSIFICATION, "objective")
