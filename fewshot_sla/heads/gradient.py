@@ -60,19 +60,19 @@ def smoothness(
 class GradientHead(Head):
     """ANIL ("almost no inner loop"): MAML whose inner loop adapts the last layer only, and so is a head.
 
-    The layer starts from zero, for a learned start would be useless or wrong here. Labels are numbered arbitrarily, so the
-    start must be the same vector for every class; and a vector v that all classes share adds q'v to every logit of a
-    query, in every step, which softmax does not see. (In MAML, where the backbone moves too, a shared start does matter:
-    Ye and Chao 2022, "UnicornMAML", arXiv 2106.16245.) ANIL as published learns one start a class, and needs labels whose
-    numbers mean something, and as many ways in tests as in training. Learned here: the learning rate.
+    The layer starts from zero, for a learned start would be useless or wrong here. Labels are numbered arbitrarily, so
+    the start must be the same vector for every class; and a vector v that all classes share adds q'v to every logit of
+    a query, in every step, which softmax does not see. (In MAML, where the backbone moves too, a shared start does
+    matter: Ye and Chao 2022, "UnicornMAML", arXiv 2106.16245.) ANIL as published learns one start a class, and so needs
+    as many ways in tests as in training. Learned here: the learning rate.
 
     With ``first_order`` no gradient reaches the support features, and ``check_head`` says so.
 
     Args:
         steps: of gradient descent, at least 1.
         learning_rate: of these steps at the start, positive. A calibrated start replaces it by 1 over the largest
-            curvature that the first episodes can have (:func:`smoothness`), since what is too much depends on the norm of
-            the features.
+            curvature that the first episodes can have (:func:`smoothness`), since what is too much depends on the norm
+            of the features.
         learn_rate: whether training changes the learning rate (its logarithm, so it stays positive).
         first_order: leave the derivatives of the inner gradients out of the gradient.
 

@@ -44,9 +44,9 @@ class LogisticRegressionHead(ScaledHead):
     Args:
         C: weight of the losses beside the penalty, positive; 1 in the authors' program.
         normalize: whether every feature is divided by its L2 norm first, as in the authors' program.
-        bias: whether there is an intercept, as in the authors' program. Where classes have different numbers of shots it
-            learns that the larger ones are more likely, which in few-shot problems they are not: at C = 1 on normalised
-            features it takes queries of a class with one row for those of a class with seven.
+        bias: whether there is an intercept, as in the authors' program. Where classes have different numbers of shots
+            it learns that the larger ones are more likely, which in few-shot problems they are not: at C = 1 on
+            normalised features it takes queries of a class with one row for those of a class with seven.
         scale: factor of the logits at the start; a calibrated start replaces it. It changes probabilities and what is
             learned by them, and no answer.
         learn_scale: whether training changes it.

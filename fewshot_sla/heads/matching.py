@@ -36,9 +36,9 @@ def matching_logits(
 class MatchingHead(Head):
     """Matching networks: attention over the support rows by cosine similarity.
 
-    The scale stands inside of the softmax over rows: unlike that of a ``ScaledHead`` it changes answers where a class has
-    several rows (a small one compares mean similarities, a large one is the nearest neighbour), so a calibrated start
-    leaves it alone.
+    The scale stands inside of the softmax over rows: unlike that of a ``ScaledHead`` it changes answers where a class
+    has several rows (a small one compares mean similarities, a large one is the nearest neighbour), so a calibrated
+    start leaves it alone.
 
     Args:
         scale: factor of the cosines at the start, positive. The paper has 1, which makes all rows nearly equal; 10 is

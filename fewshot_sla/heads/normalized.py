@@ -24,10 +24,10 @@ def centred_directions(
 class NormalizedHead(Head):
     """Any head on features that are centred by the mean of the base classes and divided by their L2 norm.
 
-    The centre is the mean feature of the training images. In a training it is computed anew at each validation, with the
-    weights of that moment, and saved with them; so tests and predictions use the one that belongs to the best weights.
-    As in SimpleShot it is subtracted in evaluation only: in training mode, and before there is a centre, features are
-    only normalised.
+    The centre is the mean feature of the training images. In a training it is computed anew at each validation, with
+    the weights of that moment, and saved with them; so tests and predictions use the one that belongs to the best
+    weights. As in SimpleShot it is subtracted in evaluation only: in training mode, and before there is a centre,
+    features are only normalised.
 
     With a ProtoNetHead this is SimpleShot's nearest neighbour rule.
 

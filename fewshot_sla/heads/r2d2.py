@@ -17,13 +17,13 @@ def r2d2_logits(
     ways: int,
     regularization: float | Tensor = 50.0,  # lambda
 ) -> Tensor:  # [T, R, W]
-    """Scores of the ridge regression from features to one-hot labels, the bias being the weight of a feature that is 1::
+    """Scores of the ridge regression from features to one-hot labels; the bias is the weight of a feature that is 1::
 
         W = argmin 1/S ||[X, 1] W - Y||^2 + lambda ||W||^2,   logits = [Q, 1] W
 
     with X the support and Q the query features, Y the one-hot labels. The mean over the S rows makes the ridge of the
-    normal equations S * lambda, so lambda means the same for any number of rows: of 1 shot or 5, with label augmentation
-    or without. The bias is penalised as the other weights are.
+    normal equations S * lambda, so lambda means the same for any number of rows: of 1 shot or 5, with label
+    augmentation or without. The bias is penalised as the other weights are.
 
     Raises:
         SolverError: NaN features, or an ill-conditioned system; names the episode.
@@ -38,8 +38,8 @@ def r2d2_logits(
 class R2D2Head(ScaledHead):
     """R2-D2, the differentiable ridge regression head: ``logits = scale * scores + offset``.
 
-    Not :class:`~fewshot_sla.heads.ridge.RidgeHead` (MetaOptNet-RR), though by the same solver: that one has no bias, adds
-    lambda to the sum over the rows and not to their mean (so it regularises N*M*K rows less than N*K), doubles the
+    Not :class:`~fewshot_sla.heads.ridge.RidgeHead` (MetaOptNet-RR), though by the same solver: that one has no bias,
+    adds lambda to the sum over the rows and not to their mean (so it regularises N*M*K rows less than N*K), doubles the
     scores, and keeps lambda fixed. Here lambda = exp(log_regularization) is learned, and cannot become negative.
 
     The offset is the same for all classes: softmax does not see it, and cross-entropy leaves it where it is. It is

@@ -73,8 +73,8 @@ def base_mean(
 ) -> Tensor:  # [*item] float32, or better if the features are
     """Mean feature of the training images over all their views, in evaluation mode.
 
-    Of more than BASE_IMAGES images so many are taken, at equal distances, hence from all classes alike: the error of the
-    mean then is 2 % of the deviation of a feature.
+    Of more than BASE_IMAGES images so many are taken, at equal distances, hence from all classes alike: the error of
+    the mean then is 2 % of the deviation of a feature.
     """
     total = len(source.images)
     count = min(total, BASE_IMAGES)

@@ -1,4 +1,4 @@
-"""The mean of the base classes is part of a trained run: there after training, in tests, predictions and when resumed."""
+"""The mean of the base classes is part of a trained run: there in tests, in predictions and when resumed."""
 
 from pathlib import Path
 

@@ -156,3 +156,17 @@ def test_stored_results_are_whole_and_nobodys_in_particular(name: str) -> None:
     assert str(ROOT) not in text
     for part in results.get("cases", results.get("stages")):
         check_figures(part)
+
+
+@pytest.mark.slow
+def test_logistic_agrees_with_scikit_learn(run: Callable) -> None:
+    results, printed = run("logistic", "--rounds", "1")
+    found = results["provenance"]
+    assert {"python", "torch", "scikit-learn"} <= set(found["versions"])
+    assert [cell["episodes"] for cell in results["cells"]] == [1, 8]
+    for cell in results["cells"]:
+        check_figures(cell)
+        differences = cell["largest_difference_of_probabilities"]
+        assert differences["scikit-learn"] < 1e-2  # its defaults stop early
+    assert results["cells"][0]["largest_difference_of_probabilities"]["scikit-learn, to our precision"] < 1e-6
+    assert "5-way 5-shot x 8" in printed

@@ -59,14 +59,16 @@ def words(base: str, names: dict[str, list[str]], *topics: str) -> list[str]:
 
 
 def every_word() -> list[tuple[Wing, str]]:
-    """Every base with every fragment that makes sense with it."""
-    meta = [word for base in META[""] for word in words(base, META, "head", "objective")]
+    """Every base with every fragment that makes sense with it; those of no interest to one another, once with each."""
+    known = {**META, "head": ["protonet", "ridge", "svm"]}
+    meta = [word for base in META[""] for word in words(base, known, "head", "objective")]
     meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
+    meta += [word for base in META[""] for word in words(base, META, "head")]
     meta += [word for base in RESNET12 for word in words(f"{base}+ridge+sla", META, "augmentation")]
     found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
     for base in CLASSIFICATION[""]:
         objectives = words(base, CLASSIFICATION, "objective")
-        views = [f"{word}+{view}" for word in objectives if "baseline" not in word for view in CLASSIFICATION["views"]]
+        views = words(f"{base}+sla", CLASSIFICATION, "views")
         losses = words(base, CLASSIFICATION, "objective", "loss")
         ratios = words(base, CLASSIFICATION, "imbalance") if "_lt" in base else []
         changed = words(f"{base}+sla_sd", CLASSIFICATION, "augmentation")

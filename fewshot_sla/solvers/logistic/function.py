@@ -50,19 +50,19 @@ class LogisticDual(torch.autograd.Function):
         """Gradients of kernel and C."""
         with torch.no_grad():
             saved = (part.split(ctx.portion) for part in (*ctx.saved_tensors, *gradients[:2]))
-            parts = [_adjoint(*portion, bias=ctx.bias) for portion in zip(*saved, strict=True)]
+            parts = [_adjoint(ctx.bias, *portion) for portion in zip(*saved, strict=True)]
             found = [torch.cat(part) for part in zip(*parts, strict=True)]
         return *first_derivative_only("logistic regression", found), None, None, None
 
 
 def _adjoint(
+    bias: bool,
     kernel: Tensor,  # [B, S, S]
     C: Tensor,  # [B]
     alpha: Tensor,  # [B, S, W]
     intercept: Tensor,  # [B, W]
     of_alpha: Tensor,  # [B, S, W]
     of_intercept: Tensor,  # [B, W]
-    bias: bool,
 ) -> tuple[Tensor, Tensor]:  # [B, S, S], [B]
     products = kernel @ alpha
     probabilities = (products + intercept[:, None]).softmax(-1)

@@ -53,7 +53,7 @@ def test_a_start_that_all_classes_share_changes_no_probability() -> None:
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 30.0])
 def test_a_calibrated_rate_never_goes_up_and_a_larger_one_may(size: float) -> None:
-    support, labels, query, ways = problem()
+    support, labels, _, ways = problem()
     support = size * support[:1]
     problem_of_one = support, labels[:1], support, ways  # its queries are its support, so logits show the inner loss
 

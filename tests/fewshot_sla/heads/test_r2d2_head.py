@@ -1,4 +1,4 @@
-"""R2-D2 against its formula, an episode at a time in numpy, and what sets it apart from MetaOptNet's ridge regression."""
+"""R2-D2 against its formula, an episode at a time in numpy, and what sets it apart from MetaOptNet's ridge."""
 
 import numpy as np
 import pytest

@@ -53,7 +53,7 @@ def test_equals_scikit_learn(shots: tuple[int, ...], dimension: int, C: float, s
         torch.testing.assert_close(value[-1], (intercept - intercept.mean()).expand(len(shots)), rtol=1e-5, atol=1e-6)
 
 
-def test_two_classes_are_scikit_learns_at_twice_the_C() -> None:
+def test_two_classes_are_scikit_learns_at_twice_the_price() -> None:
     X, labels = problem((4, 5), 6, batch=1)
     value = solved(X, labels, 0.7).value[0]
     peer = LogisticRegression(C=1.4, tol=1e-10, solver="newton-cg").fit(X[0].numpy(), labels[0].numpy())
