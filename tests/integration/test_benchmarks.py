@@ -146,7 +146,7 @@ def test_a_contestant_that_ends_early_says_why() -> None:
         classification.main(["--device=cpu", "--batch_size=0", "--depth=8", "--contestants", "backbone alone"])
 
 
-@pytest.mark.parametrize("name", ["evaluation", "sampling", "pipeline", "classification"])
+@pytest.mark.parametrize("name", ["evaluation", "sampling", "pipeline", "classification", "joint_layer", "streaming"])
 def test_stored_results_are_whole_and_nobodys_in_particular(name: str) -> None:
     text = (ROOT / "benchmarks" / "results" / f"{name}_cpu.json").read_text()
     results = json.loads(text)
