@@ -16,6 +16,7 @@ from fewshot_sla.training.trained import load_trained
 
 if TYPE_CHECKING:
     from fewshot_sla.classification.unknown.measuring import Measured
+    from fewshot_sla.classification.unknown.results import UnknownResult
     from fewshot_sla.reporting.tables import Table
 
 
@@ -64,20 +65,27 @@ def main(arguments: Sequence[str]) -> int:
     # Heavy imports come after the command line is known to be good.
     from fewshot_sla.classification.unknown.measuring import Asked, measure
     from fewshot_sla.classification.unknown.sets import unknown_sets
-    from fewshot_sla.classification.unknown.tables import accuracies_in_words
+    from fewshot_sla.classification.unknown.tables import accuracies_in_words, table_for_programs
     from fewshot_sla.reporting.formats import show
+    from fewshot_sla.reporting.tables import unique
+    from fewshot_sla.runs.names import distinct_names
 
+    names = distinct_names(folders) if len(folders) > 1 else [str(folders[0].path)]
     asked = Asked(options.split, options.inference, options.scores)
     runs = [load_trained(CLASSIFICATION, folder) for folder in folders]
     sets = [unknown_sets(options.against, run.image_shape) for run in runs]
     fabric = hardware.fabric()
     tables: list[Table] = []
     lines: list[str] = []
-    for run, sources in zip(runs, sets, strict=True):
+    found: list[tuple[str, list[UnknownResult]]] = []
+    for name, run, sources in zip(names, runs, sets, strict=True):
         measured = measure(run, sources, asked, hardware, fabric)
-        tables += [_table(str(run.folder.path), each) for each in measured]
-        lines.append(accuracies_in_words(str(run.folder.path), measured[0].results))
+        tables += [_table(name, each) for each in measured]
+        found += [(name, each.results) for each in measured]
+        lines.append(accuracies_in_words(name, measured[0].results))
         lines.append(f"written: {run.folder.unknown}, and scores and pictures in {run.folder.path / 'unknown'}")
+    if options["format"] in ("csv", "json"):
+        tables = [table_for_programs(found, unique(note for table in tables for note in table.notes))]
     show(*tables, *lines, form=options["format"], output=options.output)
     return OK
 

@@ -108,6 +108,11 @@ def test_a_mistake_is_one_line(name: str, run: Path, capsys: pytest.CaptureFixtu
     assert errors.count("\n") == 1
 
 
+def test_a_run_that_is_given_twice(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_unknown(run, f"{run}/", "--against=tests.tiny.TinyClasses") == 2
+    assert capsys.readouterr().err == f"error: {run}: the run is given twice\n"
+
+
 def test_runs_that_know_no_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few_shot = RunFolder(tmp_path / "few-shot")
     write_text(few_shot.config, "seed: 0\n")

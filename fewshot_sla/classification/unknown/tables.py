@@ -1,4 +1,4 @@
-"""The table of one unknown data set: a row an inference and score."""
+"""Tables of unknown data sets: one each for people, one of all for programs; a row an inference and score."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,11 @@ from episodes.errors import some
 from fewshot_sla.classification.unknown.results import UnknownResult
 from fewshot_sla.inference import inference_title
 from fewshot_sla.inference.scores import SCORES
-from fewshot_sla.reporting.tables import Table, percent, unique
+from fewshot_sla.reporting.tables import Figure, Table, percent, unique
 
-HEADINGS = ("inference", "score", "AUROC", "FPR95", "AUPR in", "AUPR out")
+FIGURES = ("AUROC", "FPR95", "AUPR in", "AUPR out")
+HEADINGS = ("inference", "score", *FIGURES)
+ALL_HEADINGS = ("run", "known", "split", "against", "inference", "score", "known images", "unknown images", *FIGURES)
 
 
 def unknown_table(
@@ -23,8 +25,7 @@ def unknown_table(
     for inference in unique(result.inference for result in results):
         table.add_section()
         for result in (result for result in results if result.inference == inference):
-            figures = (result.auroc, result.fpr95, result.aupr, result.aupr_unknown)
-            table.add(inference_title(inference), SCORES[result.score].title, *map(percent, figures))
+            table.add(inference_title(inference), SCORES[result.score].title, *_figures(result))
     if first.shared_classes:
         table.notes.append(
             f"Warning: {first.against} has classes of these names too, whose images are not unknown: "
@@ -32,6 +33,24 @@ def unknown_table(
         )
     table.notes += notes
     return table
+
+
+def table_for_programs(
+    runs: Sequence[tuple[str, Sequence[UnknownResult]]],  # name of the run, results
+    notes: Sequence[str] = (),
+) -> Table:
+    """All results of all runs with what a title says elsewhere, names as unknown.json has them; figures in per cent."""
+    table = Table("unknown images, %", ALL_HEADINGS, left=6)
+    for run, results in runs:
+        for result in results:
+            of = (result.dataset, result.split, result.against, result.inference, result.score)
+            table.add(run, *of, result.known, result.unknown, *_figures(result))
+    table.notes += notes
+    return table
+
+
+def _figures(result: UnknownResult) -> list[Figure]:
+    return [percent(value) for value in (result.auroc, result.fpr95, result.aupr, result.aupr_unknown)]
 
 
 def accuracies_in_words(

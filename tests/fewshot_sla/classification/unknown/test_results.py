@@ -1,5 +1,7 @@
 """From scores to unknown.json: figures against counts of pairs, merging, damage."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from fewshot_sla.classification.unknown.results import (
     summarize_unknown,
 )
 from fewshot_sla.classification.unknown.scoring import Scored
-from fewshot_sla.classification.unknown.tables import unknown_table
+from fewshot_sla.classification.unknown.tables import table_for_programs, unknown_table
 from fewshot_sla.reporting.formats import render
 from fewshot_sla.runs.folder import RunFolder
 from tests.tiny import TinyClasses
@@ -66,6 +68,19 @@ def test_the_table_fits_a_terminal() -> None:
     lines = render([unknown_table("runs/a", [*aggregated, *results()])], "terminal").splitlines()
     assert max(map(len, lines)) <= 80
     assert "agreement of views" in "".join(lines)
+
+
+def test_a_row_for_programs_says_what_it_is_of() -> None:
+    other = [replace(result, against="digits") for result in results()]
+    text = render([table_for_programs([("a", results()), ("a", other), ("b", other)])], "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert (
+        len({tuple(row[key] for key in ("run", "known", "split", "against", "inference", "score")) for row in rows})
+        == 6
+    )
+    assert {key: rows[-1][key] for key in ("run", "against", "score", "unknown images", "FPR95")} == {
+        "run": "b", "against": "digits", "score": "probability", "unknown images": "4", "FPR95": "50.0"
+    }  # fmt: skip
 
 
 def test_a_row_an_image() -> None:
