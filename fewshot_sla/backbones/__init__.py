@@ -5,6 +5,7 @@ from fewshot_sla.backbones.conv4 import Conv4
 from fewshot_sla.backbones.convnet import ConvNet
 from fewshot_sla.backbones.dropblock import DropBlock, dropblock
 from fewshot_sla.backbones.pyramidnet import PyramidNet
+from fewshot_sla.backbones.r2d2_net import R2D2Net
 from fewshot_sla.backbones.resnet12 import ResNet12
 from fewshot_sla.backbones.resnet_cifar import ResNetCifar
 from fewshot_sla.backbones.resnet_imagenet import ResNetImageNet
@@ -17,6 +18,7 @@ __all__ = [
     "ConvNet",
     "DropBlock",
     "PyramidNet",
+    "R2D2Net",
     "ResNet12",
     "ResNetCifar",
     "ResNetImageNet",
