@@ -102,7 +102,8 @@ def aurocs_of_episodes(
     known: int,  # 1..R-1: the first of the queries are of known classes, the others are not
 ) -> dict[str, Tensor]:  # by score, each [T] float64 on the CPU, 0..1
     """How well each score tells the known queries of an episode from the unknown ones: 1 is best, 0.5 is chance."""
-    scores = {name: rows.cpu().numpy() for name, rows in scores_of(by_view, inference.combine).items()}
+    wide = by_view.cpu().double()  # in float32 all probabilities that are sure enough are 1; MPS has no float64
+    scores = {name: rows.numpy() for name, rows in scores_of(wide, inference.combine).items()}
     return {name: torch.from_numpy(auroc_of_rows(rows[:, :known], rows[:, known:])) for name, rows in scores.items()}
 
 

@@ -234,5 +234,9 @@ def _same(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name of a data set as the name of a folder."""
-    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
+    """A name of a data set as the name of a folder; other names have other folders.
+
+    >>> _plain("my pics"), _plain("my_pics"), _plain("..")
+    ('my%20pics', 'my_pics', '%2E.')
+    """
+    return re.sub(r"^\.|[^\w.-]", lambda found: f"%{ord(found[0]):02X}", name)

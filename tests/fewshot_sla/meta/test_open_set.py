@@ -15,7 +15,7 @@ from fewshot_sla.heads import ProtoNetHead
 from fewshot_sla.meta import Plain, rounds
 from fewshot_sla.meta.learners import MetaLearner
 from fewshot_sla.meta.predictions import Selection
-from fewshot_sla.meta.protocol import evaluate_all
+from fewshot_sla.meta.protocol import aurocs_of_episodes, evaluate_all
 from tests.fewshot_sla.meta.test_protocol import OBJECTIVES, learner, same, source
 from tests.fewshot_sla.meta.test_shared_features import CUT, Thread
 
@@ -63,6 +63,14 @@ def test_aurocs_are_the_pairs_that_are_counted(kind: str, objective: str) -> Non
             assert outcome.aurocs[score].dtype == torch.float64
             assert outcome.aurocs[score].min() < 1  # not so easy that it says nothing
         assert list(outcome.aurocs)[3:] == (["agreement"] if name == "aggregated" else [])
+
+
+def test_sure_probabilities_are_told_apart() -> None:
+    """Distances in many dimensions make logits far apart: in float32 all of these probabilities are 1."""
+    logits = torch.zeros(1, 4, 1, 3)  # [T, R, V, N]
+    logits[0, :, 0, 1] = torch.tensor([30.0, 28.0, 20.0, 18.0])
+    assert (logits.softmax(dim=-1).amax(dim=-1) == 1).all()
+    assert aurocs_of_episodes(Plain.inferences["single"], logits, known=2)["probability"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("kind", ["protonet", "ridge", "nearest"])

@@ -75,6 +75,16 @@ def test_a_row_an_image() -> None:
     assert len(rows) == 5
 
 
+def test_data_sets_of_other_names_have_other_files_and_none_leaves_the_folder() -> None:
+    names = ["my pics", "my_pics", "my/pics", "my%20pics", "others", ".others", ".."]
+    files = {name: replace(results()[0], against=name).files for name in names}
+    assert len({own["picture"] for own in files.values()}) == len(names)
+    for own in files.values():
+        assert [Path(own[kind]).parts[0] for kind in ("picture", "unknown_scores")] == ["unknown"] * 2
+        assert len(Path(own["picture"]).parts) == 3
+        assert not Path(own["picture"]).parts[1].startswith(".")
+
+
 def test_results_of_other_weights_or_images_go_and_the_others_stay(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     save_unknown(folder, results(), {"unknown/a.csv": "x"}, {"wall_time_s": {"others": 1.0}})
