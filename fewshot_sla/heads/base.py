@@ -1,11 +1,13 @@
 """The contract of a head: it fits the support features of each episode and scores the queries."""
 
+import copy
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.calibration import SPREAD, calibrated_scale
 
 
@@ -24,7 +26,51 @@ class Head(nn.Module, ABC):
     Shapes and dtypes are checked in every call. The values of labels are checked where they lie on the CPU; on a GPU
     that would make the host wait in each training step, so labels that come from outside are checked once, by
     :func:`check_support_labels`, before they are moved there. Episodes of :mod:`episodes` are right by construction.
+
+    What a head cannot keep of this it says, and why in its docstring; nothing is excused in silence:
+
+    * ``transductive = True``: the logits of a query depend on the other queries of its episode. Results and tables say
+      so, ``predict`` asks to be told ``--transductive``, and nothing is left out one by one.
+    * ``exempt = frozenset({"learns"})``: names of checks of ``check_head`` that it need not pass, as those of a learned
+      metric that tells nothing apart before it is trained. A check that would pass may not be among them.
+
+    Attributes:
+        shape: of the features, once the head was told; None before.
+        transductive: whether the logits of a query depend on the other queries.
+        exempt: names of the checks that fail, and rightly so.
+        takes_mean_features: whether the mean of features, say of several crops of an image, is a feature.
+        tried_on: features that ``check_head`` tries it on where none are named; None for vectors of several sizes.
     """
+
+    shape: FeatureShape | None = None
+    transductive: bool = False
+    exempt: frozenset[str] = frozenset()
+    takes_mean_features: bool = True
+    tried_on: FeatureShape | None = None
+
+    def told(self, shape: FeatureShape) -> None:
+        """Learn what the features will be, from the backbone; so nobody types D.
+
+        Called before weights are loaded, before there is an optimiser, and before the head is moved to a device. Told
+        the same again, it does nothing.
+
+        Raises:
+            UserError: it was told another shape before, or cannot take such features.
+        """
+        if self.shape is None:
+            self.build(shape)
+            self.shape = shape
+        elif self.shape != shape:
+            raise UserError(
+                f"{type(self).__name__} was made for features of shape {self.shape}, the backbone gives {shape}; "
+                "make a head for each"
+            )
+
+    def build(self, shape: FeatureShape) -> None:
+        """Make what depends on the shape of the features: parameters, buffers; nothing, unless overridden.
+
+        Called once, by :meth:`told`. What is drawn at random comes from torch's generator, which the caller seeds.
+        """
 
     def forward(
         self,
@@ -126,7 +172,8 @@ class ScaledHead(Head):
         """
         support, support_labels, query = _accepted(support, support_labels, query, ways)
         with torch.autocast(support.device.type, enabled=False):
-            scores = self.scores(support, support_labels, query, ways)
+            # Asked of a copy: BatchNorm in training mode moves its running statistics.
+            scores = copy.deepcopy(self).scores(support, support_labels, query, ways)
         self.scale.fill_(calibrated_scale(scores, spread))
 
 

@@ -22,6 +22,9 @@ from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
 from fewshot_sla.training.task import Outcome, TrainingTask
 
+TOLD = 2
+"""Key of the seed of what a learner draws when it is told the shape of the images."""
+
 
 class MetaTask(TrainingTask):
     """Meta-training. A step is T episodes, shared out over passes and processes; the test split is never opened.
@@ -35,7 +38,7 @@ class MetaTask(TrainingTask):
         recipe: what to train and how; its learner is trained in place.
 
     Raises:
-        UserError: if the images cannot be loaded, or cannot fill the episodes.
+        UserError: if the images cannot be loaded, cannot fill the episodes, or are none that the learner takes.
     """
 
     recipe: MetaTraining
@@ -51,6 +54,8 @@ class MetaTask(TrainingTask):
                 f"{self.train.name} has images of shape {list(self.train.image_shape)}, "
                 f"{self.validation.name} of {list(self.validation.image_shape)}; they must be equal"
             )
+        with seeded(recipe.seed, TOLD):
+            self.model.told(self.train.image_shape)
         self.normalization = self.train.normalization()
         self._make_sources()
 

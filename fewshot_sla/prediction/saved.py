@@ -100,9 +100,10 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
     with seeded(0):  # the weights that are drawn are replaced, and nobody's generator is disturbed
         learner = build(MetaLearner, state["learner"])  # type: ignore[type-abstract]
         objective = build(EpisodeObjective, state["objective"])
+        channels, height, width = state["image_shape"]
+        learner.told((channels, height, width))
     load_weights(learner, without_prefix("learner", tensors), path)
     statistics = without_prefix("normalization", tensors)
-    channels, height, width = state["image_shape"]
     model = PredictionModel(
         learner,
         objective,

@@ -28,6 +28,20 @@ class MetaLearner(nn.Module, ABC):
 
     has_features: bool = False
 
+    def told(
+        self,
+        image_shape: tuple[int, int, int],  # (C, H, W)
+    ) -> None:
+        """Learn what the images will be; nothing, unless overridden.
+
+        Called before weights are loaded, before there is an optimiser, and before the learner is moved to a device.
+        Told the same again, it does nothing. What it draws at random comes from torch's generator, which the caller
+        seeds.
+
+        Raises:
+            UserError: it cannot take such images, or was told of others before.
+        """
+
     @abstractmethod
     def forward(
         self,

@@ -50,6 +50,10 @@ class EmbeddingLearner(MetaLearner):
         self.head = head
         self.passes = passes
 
+    def told(self, image_shape: tuple[int, int, int]) -> None:
+        """Tell the head what the backbone makes of such images."""
+        self.head.told(self.backbone.feature_shape(image_shape))
+
     def embed(
         self,
         images: Tensor,  # [..., C, H, W] float, normalised
