@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from episodes.targets import Targets
 from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.calibration import SPREAD, calibrated_scale
 
@@ -89,9 +90,33 @@ class Head(nn.Module, ABC):
         with torch.autocast(support.device.type, enabled=False):
             return self.logits(support, support_labels, query, ways)
 
+    def forward_with_loss(
+        self,
+        support: Tensor,  # [T, S, D] float
+        support_labels: Tensor,  # [T, S] int64, 0..ways-1
+        query: Tensor,  # [T, R, D] float
+        query_targets: Targets,  # [T, R], 0..ways-1
+        ways: int,
+    ) -> tuple[Tensor, Tensor | None]:  # [T, R, W], and a scalar or None
+        """The logits, and what training adds to their loss; None unless :meth:`logits_with_loss` is overridden."""
+        support, support_labels, query = _accepted(support, support_labels, query, ways)
+        with torch.autocast(support.device.type, enabled=False):
+            return self.logits_with_loss(support, support_labels, query, query_targets, ways)
+
     @abstractmethod
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """The head itself; shapes as in :meth:`forward`, already checked; float32 or float64."""
+
+    def logits_with_loss(
+        self, support: Tensor, support_labels: Tensor, query: Tensor, query_targets: Targets, ways: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """The logits and an auxiliary loss: a scalar, the mean over the episodes, weighted already; training adds it.
+
+        Asked in training only, in place of :meth:`logits`, and told what the queries are; shapes as in
+        :meth:`forward_with_loss`, already checked. The logits must not depend on the targets. Nothing is kept in the
+        head from one call to the next.
+        """
+        return self.logits(support, support_labels, query, ways), None
 
     def calibrate(
         self,

@@ -289,9 +289,12 @@ def _random_like(value: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _central_difference(loss: Callable[[], Tensor], value: Tensor, direction: Tensor, step: float = 1e-5) -> float:
-    """Slope of the loss along a direction of `value`, which is moved in place and moved back."""
-    original = value.clone()
+def _central_difference(loss: Callable[[], Tensor], value: Tensor, direction: Tensor, length: float = 1e-5) -> float:
+    """Slope of the loss along a direction of `value`, which is moved in place and moved back.
+
+    Moved as little in all, however many numbers it has: a step over the kinks of many ReLUs would show another slope.
+    """
+    original, step = value.clone(), length / float(direction.norm())
     value.copy_(original + step * direction)
     above = float(loss())
     value.copy_(original - step * direction)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from episodes.targets import Targets
 from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.calibration import SPREAD
@@ -105,6 +106,13 @@ class NormalizedHead(Head):
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """The head's logits on the transformed features."""
         return self.head.logits(self.transform(support), support_labels, self.transform(query), ways)
+
+    def logits_with_loss(
+        self, support: Tensor, support_labels: Tensor, query: Tensor, query_targets: Targets, ways: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Those of the head inside, with its loss."""
+        support, query = self.transform(support), self.transform(query)
+        return self.head.logits_with_loss(support, support_labels, query, query_targets, ways)
 
     def calibrate(
         self,

@@ -90,6 +90,7 @@ def _contents(predictor: Predictor) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "inference": predictor.inference_name,
         "framing": predictor.framing,
         "inverted": predictor.inverted,
+        "transductive": predictor.transductive,
         "notes": list(model.notes),
     }
     return {name: tensor.clone() for name, tensor in tensors.items()}, state
@@ -124,6 +125,7 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
         support["items"],
         state["framing"],
         state["inverted"],
+        state.get("transductive", False),
         notes=(inverted,) if state["inverted"] else (),
     )
     _check(predictor)

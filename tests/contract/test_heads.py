@@ -18,6 +18,8 @@ from fewshot_sla import check_head
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.heads import (
     CosineHead,
+    FEATHead,
+    FRNHead,
     GradientHead,
     Head,
     LogisticRegressionHead,
@@ -25,6 +27,7 @@ from fewshot_sla.heads import (
     NormalizedHead,
     ProtoNetHead,
     R2D2Head,
+    RelationHead,
     RidgeHead,
     SVMHead,
 )
@@ -49,6 +52,9 @@ HEADS: list[Callable[[], Head]] = [
     MatchingHead,
     GradientHead,
     partial(GradientHead, first_order=True),
+    FEATHead,
+    FRNHead,
+    RelationHead,
     simpleshot,
     my_head.CosineHead,
 ]
