@@ -10,6 +10,7 @@ from fewshot_sla.backbones.resnet12 import ResNet12
 from fewshot_sla.backbones.resnet_cifar import ResNetCifar
 from fewshot_sla.backbones.resnet_imagenet import ResNetImageNet
 from fewshot_sla.backbones.scheduled import Scheduled, set_training_progress
+from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.backbones.wide_resnet import WideResNet
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Conv4",
     "ConvNet",
     "DropBlock",
+    "FeatureShape",
     "PyramidNet",
     "R2D2Net",
     "ResNet12",
