@@ -39,6 +39,7 @@ class Predict:
         framing: "crop" cuts the middle square out of every picture, "stretch" squeezes the whole picture into one.
         invert: exchange light and dark in every picture; "auto" does so if the model was trained on the opposite, as
             told by the borders of the support pictures.
+        transductive: allow a transductive model, whose answer to a picture depends on those that are asked with it.
         device: "auto", "cpu", "cuda", ...
         save: file to write model and support to, as one; give it in place of a run folder and --support later.
         export: file to write the backbone alone to as a program, NAME.pt2 (torch.export) or NAME.onnx.
@@ -55,6 +56,7 @@ class Predict:
     inference: str = ""
     framing: Literal["crop", "stretch"] = "crop"
     invert: Literal["auto", "yes", "no"] = "auto"
+    transductive: bool = False
     device: str = "auto"
     save: str = ""
     export: str = ""
@@ -180,12 +182,14 @@ def _fit(model: Path | ForeignNetwork | None, predict: Predict, strict: bool, on
     from fewshot_sla.prediction.folders import support_files
     from fewshot_sla.prediction.from_folders import fit_files
     from fewshot_sla.prediction.load import find_device, load_model
+    from fewshot_sla.prediction.predictor import check_transduction
     from fewshot_sla.reporting.formats import show
 
     loaded = load_model(model)
     if model is None:
         show(f"newest run: {loaded.name}")
     loaded = loaded.adapted(predict.head, predict.transformations or None)  # type: ignore[arg-type]
+    check_transduction(loaded, allowed=predict.transductive)
     files, notes = support_files(Path(os.path.expanduser(predict.support)))
     return fit_files(
         loaded.to(find_device(predict.device)),
@@ -193,6 +197,7 @@ def _fit(model: Path | ForeignNetwork | None, predict: Predict, strict: bool, on
         inference=predict.inference,
         framing=predict.framing,
         invert=predict.invert,
+        transductive=predict.transductive,
         strict=strict,
         cache=FeatureCache(cache_folder() / "features") if predict.cache else None,
         on_progress=on_progress,
@@ -203,12 +208,14 @@ def _fit(model: Path | ForeignNetwork | None, predict: Predict, strict: bool, on
 def _load(path: Path, predict: Predict) -> "Predictor":
     """A saved classifier: model and support are settled already."""
     from fewshot_sla.prediction.load import find_device
+    from fewshot_sla.prediction.predictor import check_transduction
     from fewshot_sla.prediction.saved import load_predictor
 
     settled = ("support", "framing", "invert", "head", "transformations")
     if any(getattr(predict, name) != getattr(Predict(), name) for name in settled):
         raise UserError(f"{path} is a saved classifier, with model and support; leave the options about these out")
     predictor = load_predictor(path).to(find_device(predict.device))
+    check_transduction(predictor.model, allowed=predict.transductive)
     if predict.inference:
         predictor = replace(predictor, inference_name=predictor.model.inference(predict.inference)[0])
     return predictor

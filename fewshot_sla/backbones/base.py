@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from fewshot_sla.backbones.shape import FeatureShape
 
 
 class Backbone(nn.Module, ABC):
@@ -46,6 +47,22 @@ class Backbone(nn.Module, ABC):
     def out_features(self, height: int, width: int) -> int:
         """Feature dimension D for images of this size."""
 
+    def feature_shape(
+        self,
+        image_shape: tuple[int, int, int],  # (C, H, W)
+    ) -> FeatureShape:
+        """Shape of the features of such images, before they were flattened.
+
+        Raises:
+            UserError: if the backbone cannot take such images.
+        """
+        check_image_shape(image_shape, self.in_channels, self.least_size)
+        return self.map_shape(*image_shape[1:])
+
+    def map_shape(self, height: int, width: int) -> FeatureShape:
+        """The same for images that fit; a vector, unless overridden by a backbone that flattens a map."""
+        return FeatureShape(self.out_features(height, width))
+
     def __call__(self, images: Tensor) -> Tensor:
         """Same as :meth:`forward` (written out so that type checkers know the signature)."""
         return super().__call__(images)
@@ -62,6 +79,12 @@ def check_images(
     if not torch.is_floating_point(images):
         raise UserError(f"a backbone takes normalised float images, got {images.dtype}: normalise them first")
     channels, height, width = images.shape[1:]
+    check_image_shape((channels, height, width), in_channels, least_size)
+
+
+def check_image_shape(image_shape: tuple[int, int, int], in_channels: int, least_size: int) -> None:
+    """Raise UserError unless images (C, H, W) have C = in_channels, and H and W of at least ``least_size``."""
+    channels, height, width = image_shape
     if channels != in_channels:
         raise UserError(
             f"the images have {_counted(channels, 'channel')} but the backbone takes {in_channels}: "

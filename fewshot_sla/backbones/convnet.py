@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import Backbone
+from fewshot_sla.backbones.shape import FeatureShape
 
 
 class ConvNet(Backbone):
@@ -40,7 +41,11 @@ class ConvNet(Backbone):
 
     def out_features(self, height: int, width: int) -> int:
         """``channels * (height // 2^blocks) * (width // 2^blocks)``."""
-        return self.channels * (height // self.reduction) * (width // self.reduction)
+        return self.map_shape(height, width).numbers
+
+    def map_shape(self, height: int, width: int) -> FeatureShape:
+        """``(channels, height // 2^blocks, width // 2^blocks)``."""
+        return FeatureShape(self.channels, height // self.reduction, width // self.reduction)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

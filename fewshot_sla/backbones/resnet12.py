@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.backbones.dropblock import DropBlock
+from fewshot_sla.backbones.shape import FeatureShape
 
 NEGATIVE_SLOPE = 0.1
 REDUCTION = 16  # each of the four blocks halves height and width, rounding down
@@ -71,8 +72,12 @@ class ResNet12(Backbone):
 
     def out_features(self, height: int, width: int) -> int:
         """``widths[3]`` if pooled, else ``widths[3] * (height // 16) * (width // 16)``."""
-        area = 1 if self.pooled else (height // REDUCTION) * (width // REDUCTION)
-        return self.widths[3] * area
+        return self.map_shape(height, width).numbers
+
+    def map_shape(self, height: int, width: int) -> FeatureShape:
+        """``(widths[3], height // 16, width // 16)``; a vector if pooled."""
+        area = (1, 1) if self.pooled else (height // REDUCTION, width // REDUCTION)
+        return FeatureShape(self.widths[3], *area)
 
 
 class ResidualBlock(nn.Module):

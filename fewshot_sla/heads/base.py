@@ -1,11 +1,14 @@
 """The contract of a head: it fits the support features of each episode and scores the queries."""
 
+import copy
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from episodes.targets import Targets
+from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.calibration import SPREAD, calibrated_scale
 
 
@@ -24,7 +27,51 @@ class Head(nn.Module, ABC):
     Shapes and dtypes are checked in every call. The values of labels are checked where they lie on the CPU; on a GPU
     that would make the host wait in each training step, so labels that come from outside are checked once, by
     :func:`check_support_labels`, before they are moved there. Episodes of :mod:`episodes` are right by construction.
+
+    What a head cannot keep of this it says, and why in its docstring; nothing is excused in silence:
+
+    * ``transductive = True``: the logits of a query depend on the other queries of its episode. Results and tables say
+      so, ``predict`` asks to be told ``--transductive``, and nothing is left out one by one.
+    * ``exempt = frozenset({"learns"})``: names of checks of ``check_head`` that it need not pass, as those of a learned
+      metric that tells nothing apart before it is trained. A check that would pass may not be among them.
+
+    Attributes:
+        shape: of the features, once the head was told; None before.
+        transductive: whether the logits of a query depend on the other queries.
+        exempt: names of the checks that fail, and rightly so.
+        takes_mean_features: whether the mean of features, say of several crops of an image, is a feature.
+        tried_on: features that ``check_head`` tries it on where none are named; None for vectors of several sizes.
     """
+
+    shape: FeatureShape | None = None
+    transductive: bool = False
+    exempt: frozenset[str] = frozenset()
+    takes_mean_features: bool = True
+    tried_on: FeatureShape | None = None
+
+    def told(self, shape: FeatureShape) -> None:
+        """Learn what the features will be, from the backbone; so nobody types D.
+
+        Called before weights are loaded, before there is an optimiser, and before the head is moved to a device. Told
+        the same again, it does nothing.
+
+        Raises:
+            UserError: it was told another shape before, or cannot take such features.
+        """
+        if self.shape is None:
+            self.build(shape)
+            self.shape = shape
+        elif self.shape != shape:
+            raise UserError(
+                f"{type(self).__name__} was made for features of shape {self.shape}, the backbone gives {shape}; "
+                "make a head for each"
+            )
+
+    def build(self, shape: FeatureShape) -> None:
+        """Make what depends on the shape of the features: parameters, buffers; nothing, unless overridden.
+
+        Called once, by :meth:`told`. What is drawn at random comes from torch's generator, which the caller seeds.
+        """
 
     def forward(
         self,
@@ -43,9 +90,33 @@ class Head(nn.Module, ABC):
         with torch.autocast(support.device.type, enabled=False):
             return self.logits(support, support_labels, query, ways)
 
+    def forward_with_loss(
+        self,
+        support: Tensor,  # [T, S, D] float
+        support_labels: Tensor,  # [T, S] int64, 0..ways-1
+        query: Tensor,  # [T, R, D] float
+        query_targets: Targets,  # [T, R], 0..ways-1
+        ways: int,
+    ) -> tuple[Tensor, Tensor | None]:  # [T, R, W], and a scalar or None
+        """The logits, and what training adds to their loss; None unless :meth:`logits_with_loss` is overridden."""
+        support, support_labels, query = _accepted(support, support_labels, query, ways)
+        with torch.autocast(support.device.type, enabled=False):
+            return self.logits_with_loss(support, support_labels, query, query_targets, ways)
+
     @abstractmethod
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """The head itself; shapes as in :meth:`forward`, already checked; float32 or float64."""
+
+    def logits_with_loss(
+        self, support: Tensor, support_labels: Tensor, query: Tensor, query_targets: Targets, ways: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """The logits and an auxiliary loss: a scalar, the mean over the episodes, weighted already; training adds it.
+
+        Asked in training only, in place of :meth:`logits`, and told what the queries are; shapes as in
+        :meth:`forward_with_loss`, already checked. The logits must not depend on the targets. Nothing is kept in the
+        head from one call to the next.
+        """
+        return self.logits(support, support_labels, query, ways), None
 
     def calibrate(
         self,
@@ -126,7 +197,8 @@ class ScaledHead(Head):
         """
         support, support_labels, query = _accepted(support, support_labels, query, ways)
         with torch.autocast(support.device.type, enabled=False):
-            scores = self.scores(support, support_labels, query, ways)
+            # Asked of a copy: BatchNorm in training mode moves its running statistics.
+            scores = copy.deepcopy(self).scores(support, support_labels, query, ways)
         self.scale.fill_(calibrated_scale(scores, spread))
 
 

@@ -1,9 +1,13 @@
 """Small few-shot problems of known structure, on which the conformance checks try a head."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from fewshot_sla.backbones.shape import FeatureShape
+from fewshot_sla.heads.base import Head
 
 
 @dataclass(frozen=True)
@@ -73,3 +77,45 @@ def class_mean_problem(
     return HeadProblem(
         features(labels).to(device), labels.to(device), features(query_labels).to(device), query_labels.to(device), ways
     )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A head, and what it is tried on.
+
+    Attributes:
+        made: the head as it came from its constructor; it is copied, never changed.
+        device: where it is tried.
+        features: shape of the features of every problem; None for vectors of the size that the problem asks for.
+    """
+
+    made: Head
+    device: torch.device
+    features: FeatureShape | None = None
+
+    def problem(
+        self,
+        *,
+        episodes: int = 3,
+        ways: int = 5,
+        shots: tuple[int, ...] | None = None,
+        queries: int = 10,
+        dimension: int = 32,
+        seed: int = 0,
+    ) -> HeadProblem:
+        """A :func:`class_mean_problem` of features of the right size."""
+        numbers = self.features.numbers if self.features else dimension
+        sizes = {"episodes": episodes, "ways": ways, "queries": queries, "dimension": numbers, "seed": seed}
+        return class_mean_problem(self.device, shots=shots, **sizes)
+
+    def head(self, problem: HeadProblem, dtype: torch.dtype = torch.float32) -> Head:
+        """A copy of the head in evaluation mode, told the problem's features; its weights are the same each time."""
+        head = copy.deepcopy(self.made)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            head.told(self.features or FeatureShape(problem.support.shape[-1]))
+        return head.to(self.device, dtype).eval()
+
+    def logits(self, problem: HeadProblem, dtype: torch.dtype = torch.float32) -> Tensor:  # [T, R, W]
+        """What such a copy says to the problem, both in this dtype."""
+        return self.head(problem, dtype)(*problem.to(dtype).arguments)

@@ -66,7 +66,7 @@ class GradientHead(Head):
     matter: Ye and Chao 2022, "UnicornMAML", arXiv 2106.16245.) ANIL as published learns one start a class, and so needs
     as many ways in tests as in training. Learned here: the learning rate.
 
-    With ``first_order`` no gradient reaches the support features, and ``check_head`` says so.
+    With ``first_order`` no gradient reaches the support features, so it is then exempt from that check.
 
     Args:
         steps: of gradient descent, at least 1.
@@ -93,6 +93,7 @@ class GradientHead(Head):
         self.steps = steps
         self.learn_rate = learn_rate
         self.first_order = first_order
+        self.exempt = frozenset({"gradients"}) if first_order else frozenset()
         register_number(self, "log_rate", math.log(learning_rate), learn_rate)
 
     @property

@@ -1,11 +1,11 @@
 """Centred and L2-normalised features for any head: SimpleShot's CL2N."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from episodes.errors import UserError
+from episodes.targets import Targets
+from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.base import Head
 from fewshot_sla.heads.calibration import SPREAD
 
@@ -36,13 +36,38 @@ class NormalizedHead(Head):
         centre: whether features are centred; if not, they are only normalised (L2N).
     """
 
-    base_mean: Tensor  # [D] float32 or better; [0] while there is none
+    base_mean: Tensor | None  # [D] float32 or better, 0 while there is none; None until D is told
 
     def __init__(self, head: Head, centre: bool = True) -> None:
         super().__init__()
         self.head = head
         self.centre = centre
-        self.register_buffer("base_mean", torch.empty(0))
+        self.register_buffer("base_mean", None)
+
+    @property
+    def transductive(self) -> bool:  # type: ignore[override]
+        """Whether the head inside is."""
+        return self.head.transductive
+
+    @property
+    def exempt(self) -> frozenset[str]:  # type: ignore[override]
+        """From what the head inside is."""
+        return self.head.exempt
+
+    @property
+    def tried_on(self) -> FeatureShape | None:  # type: ignore[override]
+        """What the head inside is tried on."""
+        return self.head.tried_on
+
+    @property
+    def takes_mean_features(self) -> bool:  # type: ignore[override]
+        """Whether the head inside does."""
+        return self.head.takes_mean_features
+
+    def build(self, shape: FeatureShape) -> None:
+        """Make the centre, and tell the head inside."""
+        self.head.told(shape)
+        self.base_mean = torch.zeros(shape.numbers)
 
     @property
     def needs_base_mean(self) -> bool:
@@ -53,10 +78,12 @@ class NormalizedHead(Head):
         """Subtract this from now on.
 
         Raises:
-            UserError: it is no vector, or not finite.
+            UserError: it is no vector, not finite, or not of the size that was told.
         """
         if mean.ndim != 1 or not bool(mean.isfinite().all()):
             raise UserError(f"NormalizedHead: the centre must be a finite vector [D], got {list(mean.shape)}")
+        if self.base_mean is not None and len(mean) != len(self.base_mean):
+            raise UserError(f"NormalizedHead: features have {len(self.base_mean)} numbers, the centre has {len(mean)}")
         self.base_mean = mean.detach().clone()
 
     def transform(
@@ -68,7 +95,7 @@ class NormalizedHead(Head):
         Raises:
             UserError: the centre is of features of another size.
         """
-        if self.training or not self.centre or not self.base_mean.numel():
+        if self.training or not self.centre or self.base_mean is None:
             return centred_directions(features)
         if features.shape[-1] != len(self.base_mean):
             raise UserError(
@@ -79,6 +106,13 @@ class NormalizedHead(Head):
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         """The head's logits on the transformed features."""
         return self.head.logits(self.transform(support), support_labels, self.transform(query), ways)
+
+    def logits_with_loss(
+        self, support: Tensor, support_labels: Tensor, query: Tensor, query_targets: Targets, ways: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Those of the head inside, with its loss."""
+        support, query = self.transform(support), self.transform(query)
+        return self.head.logits_with_loss(support, support_labels, query, query_targets, ways)
 
     def calibrate(
         self,
@@ -92,10 +126,3 @@ class NormalizedHead(Head):
         dtype = torch.promote_types(support.dtype, torch.float32)
         support, query = (self.transform(features.to(dtype)) for features in (support, query))
         self.head.calibrate(support, support_labels, query, ways, spread)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """Take on the centre's size: it is that of the features, which no constructor argument tells."""
-        given = state_dict.get(f"{prefix}base_mean")
-        if given is not None and given.ndim == 1:
-            self.base_mean = torch.empty_like(given, device=self.base_mean.device)
-        super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -39,7 +39,12 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
         return MetaTask(recipe)
 
     def model(self, recipe: MetaTraining, state: dict[str, Any]) -> MetaLearner:
-        """The learner that the recipe describes."""
+        """The learner that the recipe describes, told the shape of the images."""
+        from fewshot_sla.training.randomness import seeded
+
+        channels, height, width = state["image_shape"]
+        with seeded(0):  # the weights that are drawn are replaced, and nobody's generator is disturbed
+            recipe.learner.told((channels, height, width))
         return recipe.learner
 
     def report(self, training: "Training", folder: RunFolder, configuration: dict[str, Any]) -> None:

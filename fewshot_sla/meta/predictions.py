@@ -150,10 +150,16 @@ def predict_episode(
 
 
 def check_crops(learner: MetaLearner) -> None:
-    """Raise UserError if a learner has no features, which are what crops are averaged as."""
+    """Raise UserError if a learner has no features that could be averaged over crops."""
     if not learner.has_features:
         raise UserError(
             f"crops of an image are averaged as its features, and {type(learner).__name__} has none; test without crops"
+        )
+    if not learner.takes_mean_items:
+        what = type(getattr(learner, "head", learner)).__name__
+        raise UserError(
+            f"crops of an image are averaged as its features, and {what} takes feature maps, whose places would be "
+            "mixed; test without crops"
         )
 
 

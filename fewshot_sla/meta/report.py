@@ -40,7 +40,13 @@ def report_training(
     autocast = training.fabric.autocast  # as the best checkpoint was chosen
     outcomes = evaluate(run.model, recipe.objective, source, range(recipe.validation_episodes), autocast=autocast)
     results = summarize(
-        outcomes, images, recipe.validation, VALIDATION_SEED, primary=recipe.objective.primary, step=run.step
+        outcomes,
+        images,
+        recipe.validation,
+        VALIDATION_SEED,
+        primary=recipe.objective.primary,
+        step=run.step,
+        transductive=run.model.transductive,
     )
     tables = outcome_tables(results, outcomes, images.class_names)
     save_results(folder, results, tables, images, training_details(training, configuration))

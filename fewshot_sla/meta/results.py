@@ -25,6 +25,7 @@ class EpisodeResult(Result):
         crops: of each image, whose mean feature stood for it.
         padding: pixels of black around the images that the crops were cut from; 0 if there was one crop.
         unknown_ways: classes outside each episode whose queries were asked too; 0 if there were none.
+        transductive: whether the answer to a query was allowed to depend on the other queries of its episode.
         classes: how many classes occurred; 0 if nothing is known over classes.
         class_accuracy: mean of the classes' accuracies, each class once.
         class_ci95: half-width of its 95 % interval over classes.
@@ -47,6 +48,7 @@ class EpisodeResult(Result):
     crops: int = field(default=1, metadata=KEY)
     padding: int = field(default=0, metadata=KEY)
     unknown_ways: int = field(default=0, metadata=EXTENDING)
+    transductive: bool = field(default=False, metadata=KEY)
     classes: int = 0
     class_accuracy: float = float("nan")
     class_ci95: float = float("nan")
@@ -60,13 +62,17 @@ class EpisodeResult(Result):
 
     @property
     def setting(self) -> str:
-        """The number of shots, of crops if there are several, and of unknown ways if there are any."""
+        """The number of shots, of crops and of unknown ways if there are several, and whether it is transductive."""
         crops = f", {self.crops} crops" if self.crops > 1 else ""
-        return f"{self.k_shot}-shot{crops}{self._unknown}"
+        return f"{self.k_shot}-shot{crops}{self._unknown}{self._transductive}"
 
     @property
     def _unknown(self) -> str:
         return f", {self.unknown_ways} unknown" if self.unknown_ways else ""
+
+    @property
+    def _transductive(self) -> str:
+        return ", transductive" if self.transductive else ""
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -80,8 +86,8 @@ class EpisodeResult(Result):
 
     @property
     def title(self) -> str:
-        """Ways and shots, and unknown ways if there are any."""
-        return f"{self.n_way}-way {self.k_shot}-shot{self._unknown}"
+        """Ways and shots, unknown ways if there are any, and whether it is transductive."""
+        return f"{self.n_way}-way {self.k_shot}-shot{self._unknown}{self._transductive}"
 
     @property
     def unit(self) -> str:
@@ -99,7 +105,7 @@ class EpisodeResult(Result):
         size = f"{self.n_way}way_{self.k_shot}shot_{self.n_query}query_{self.episodes}episodes_seed{self.seed}"
         crops = f"_{self.crops}crops_padding{self.padding}" if self.crops > 1 else ""
         unknown = f"_{self.unknown_ways}unknown" if self.unknown_ways else ""
-        return f"{self.split}_{size}{crops}{unknown}"
+        return f"{self.split}_{size}{crops}{unknown}{'_transductive' if self.transductive else ''}"
 
     @property
     def per_episode(self) -> str:
@@ -130,6 +136,7 @@ def summarize(
     crops: int = 1,
     padding: int = 0,
     unknown_ways: int = 0,
+    transductive: bool = False,
 ) -> list[EpisodeResult]:
     """One result an inference."""
     dataset, split = split_of(images)
@@ -149,6 +156,7 @@ def summarize(
             crops=crops,
             padding=padding,
             unknown_ways=unknown_ways,
+            transductive=transductive,
             inference=name,
             accuracy=float(values.mean()),
             ci95=interval_half_width(values),

@@ -14,6 +14,8 @@ COVERS = {
 }
 """What an interval covers, by what the accuracy is the mean over."""
 
+TRANSDUCTIVE = "transductive: the queries of an episode are answered together; compare such figures with such"
+
 
 def results_table(results: Sequence[EpisodeResult], title: str) -> Table:
     """Results of one run: of each test a row for all that its accuracy is a mean over, a column an inference."""
@@ -38,6 +40,8 @@ def runs_table(
             cells = [_figure(test.get(name), over) for name in inferences]
             table.add(*(said[name] for name in varying), f"{count} {over}", *cells)
     covered = unique(over for _, test in tests for over in _counts(test))
+    if any(result.transductive for _, test in tests for result in test.values()):
+        table.notes.append(TRANSDUCTIVE)
     table.notes += ["± is half a 95 % interval; what it covers:", *(COVERS[over] for over in covered)]
     return table
 
@@ -82,8 +86,13 @@ def _told_apart(
     tests: Sequence[tuple[str, Mapping[str, EpisodeResult]]],  # name of the run, results by inference
 ) -> tuple[list[dict[str, Cell]], list[str], str]:  # what describes each, what of it varies, the ways that do not
     described = [_described(run, next(iter(test.values()))) for run, test in tests]
-    varying = [name for name in described[0] if name == "shot" or len({one[name] for one in described}) > 1]
+    varying = [name for name in described[0] if _is_shown(name, [one[name] for one in described])]
     return described, varying, "" if "way" in varying else f"{described[0]['way']}-way "
+
+
+def _is_shown(name: str, cells: Sequence[Cell]) -> bool:
+    """Shots always; that a test is transductive, whenever it is; what else differs."""
+    return name == "shot" or len(set(cells)) > 1 or "transductive" in cells
 
 
 def _described(run: str, result: EpisodeResult) -> dict[str, Cell]:
@@ -95,6 +104,7 @@ def _described(run: str, result: EpisodeResult) -> dict[str, Cell]:
         "shot": result.k_shot,
         "crops": result.crops,
         "unknown": result.unknown_ways,
+        "mode": "transductive" if result.transductive else "inductive",
     }
 
 

@@ -11,7 +11,7 @@ from episodes.images.labelled import LabelledImages
 from episodes.source import EpisodeSource
 from fewshot_sla.meta.distributed import Processes, evaluate_together
 from fewshot_sla.meta.features import base_mean
-from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner
+from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner, WithLoss
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.mixtures import check_mixtures
@@ -21,6 +21,9 @@ from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
 from fewshot_sla.training.task import Outcome, TrainingTask
+
+TOLD = 2
+"""Key of the seed of what a learner draws when it is told the shape of the images."""
 
 
 class MetaTask(TrainingTask):
@@ -35,7 +38,7 @@ class MetaTask(TrainingTask):
         recipe: what to train and how; its learner is trained in place.
 
     Raises:
-        UserError: if the images cannot be loaded, or cannot fill the episodes.
+        UserError: if the images cannot be loaded, cannot fill the episodes, or are none that the learner takes.
     """
 
     recipe: MetaTraining
@@ -46,6 +49,8 @@ class MetaTask(TrainingTask):
     def __init__(self, recipe: MetaTraining) -> None:
         self.recipe, self.model, self.score = recipe, recipe.learner, recipe.objective.primary
         self.train, self.validation = load_split(recipe.data, "train"), load_split(recipe.data, "val")
+        with seeded(recipe.seed, TOLD):
+            self.model.told(self.train.image_shape)
         if self.train.image_shape != self.validation.image_shape:
             raise UserError(
                 f"{self.train.name} has images of shape {list(self.train.image_shape)}, "
@@ -113,8 +118,10 @@ class MetaTask(TrainingTask):
         first = clock.step * self.recipe.episodes_per_step + number * at_once
         episodes = objective.episodes(self.own_episodes, range(first, first + at_once))
         with self.own_draws():
-            logits, targets = model(episodes), episodes.query_targets
-        return Outcome(objective.loss(logits, targets), objective.accuracy(logits, targets))
+            answer, targets = model(episodes), episodes.query_targets
+        logits, auxiliary = answer if isinstance(answer, WithLoss) else (answer, None)
+        loss = objective.loss(logits, targets)
+        return Outcome(loss if auxiliary is None else loss + _scalar(auxiliary), objective.accuracy(logits, targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean accuracy on the validation episodes by every inference of the objective."""
@@ -130,6 +137,13 @@ class MetaTask(TrainingTask):
     def identity(self) -> dict[str, Any]:
         """Which inference chose the best checkpoint."""
         return {"primary": self.recipe.objective.primary}
+
+
+def _scalar(loss: Tensor) -> Tensor:
+    if not isinstance(loss, Tensor) or loss.ndim:
+        what = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise UserError(f"an auxiliary loss must be a scalar, the mean over the episodes; the learner gave {what}")
+    return loss
 
 
 def _check_logits(logits: object, expected: list[int]) -> None:

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from episodes.datasets.base import DataSource, load_split
 from episodes.disjoint import DisjointSampler
+from episodes.errors import UserError
 from episodes.images.crops import as_is, ten_crops
 from episodes.images.labelled import LabelledImages
 from episodes.progress import show_progress
@@ -144,6 +145,11 @@ def standard_results(
 
 def _prepare(run: TrainedLearner, images: LabelledImages, test: MetaTest) -> Prepared:
     """Draw nothing yet, but say what cannot be drawn."""
+    if test.unknown_ways and run.model.transductive:
+        raise UserError(
+            f"{run.folder.path}: the learner is transductive, so queries of unknown classes would change the answers "
+            "to the others; test it without --unknown_ways"
+        )
     episodes, disjoint = [], []
     for spec in test.specs():
         source = EpisodeSource(images, spec, test.seed, run.normalization)
@@ -191,6 +197,7 @@ def _evaluated(
             crops=TEN if padding else 1,
             padding=padding,
             unknown_ways=test.unknown_ways,
+            transductive=run.model.transductive,
         )
         results += tested
         tables |= outcome_tables(tested, found, images.class_names, apart)

@@ -40,6 +40,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             the best checkpoint was chosen by.
         framing: "crop" cuts out the middle square, "stretch" squeezes the whole picture into one.
         invert: exchange light and dark: "yes", "no", or "auto", by the border of the support pictures.
+        transductive: allow that pictures that are asked together sway one another, if the model is of that kind.
         device: "auto", "cpu", "cuda", ...
         cache_folder: where features of support sets are kept from one fit to the next; None for nowhere.
 
@@ -58,6 +59,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         inference: str | None = None,
         framing: str = "crop",
         invert: str = "auto",
+        transductive: bool = False,
         device: str = "auto",
         cache_folder: str | Path | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.inference = inference
         self.framing = framing
         self.invert = invert
+        self.transductive = transductive
         self.device = device
         self.cache_folder = cache_folder
 
@@ -93,6 +96,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             inference=self.inference or "",
             framing=self.framing,  # type: ignore[arg-type]
             invert=self.invert,  # type: ignore[arg-type]
+            transductive=self.transductive,
             cache=None if self.cache_folder is None else FeatureCache(Path(self.cache_folder)),
         )
         self.inverted_ = self.predictor_.inverted
@@ -119,7 +123,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             most: how many pictures to leave out; of more, so many are drawn.
 
         Raises:
-            UserError: if every class has one picture only.
+            UserError: if every class has one picture only, or the model is transductive.
         """
         check_is_fitted(self)
         left = self.predictor_.leave_one_out(most)
@@ -145,7 +149,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             UserError: if the file is none, or names a class that is not installed.
         """
         predictor = load_predictor(Path(path)).to(find_device(device))
-        made = cls(path, inference=predictor.inference_name, framing=predictor.framing, device=device)
+        made = cls(
+            path,
+            inference=predictor.inference_name,
+            framing=predictor.framing,
+            transductive=predictor.transductive,
+            device=device,
+        )
         made.predictor_ = predictor
         made.classes_ = np.array(predictor.classes)
         made.inverted_ = predictor.inverted

@@ -12,7 +12,7 @@ from episodes.errors import UserError
 from episodes.progress import OnProgress, no_progress
 from fewshot_sla.prediction.feature_cache import FeatureCache
 from fewshot_sla.prediction.folders import Pictures, read_pictures
-from fewshot_sla.prediction.leave_one_out import MOST, LeftOut, confusion, wilson_interval
+from fewshot_sla.prediction.leave_one_out import MOST, NOTHING_LEFT_OUT, LeftOut, confusion, wilson_interval
 from fewshot_sla.prediction.model import PredictionModel
 from fewshot_sla.prediction.pictures import Framing, exchange
 from fewshot_sla.prediction.predictor import Invert, Predictor, PredictorOutput, fit
@@ -27,6 +27,7 @@ def fit_files(
     inference: str = "",
     framing: Framing = "crop",
     invert: Invert = "auto",
+    transductive: bool = False,
     strict: bool = False,
     cache: FeatureCache | None = None,
     on_progress: OnProgress = no_progress,
@@ -40,6 +41,7 @@ def fit_files(
         inference: how to predict.
         framing: how pictures are fitted into the model's size.
         invert: whether to exchange light and dark.
+        transductive: allow that pictures that are asked together sway one another.
         strict: stop at the first file that cannot be read.
         cache: where features are kept from one time to the next.
         on_progress: told how far it is.
@@ -71,6 +73,7 @@ def fit_files(
         inference=inference,
         framing=framing,
         invert=invert,
+        transductive=transductive,
         cache=cache,
     )
     return replace(predictor, broken=tuple(read.broken), notes=(*notes, *predictor.notes))
@@ -104,7 +107,8 @@ def predict_files(
         raise UserError(f"no query can be read; {first.name}: {first.reason}")
     if predictor.inverted:
         exchange(read.pixels)
-    left_out = predictor.leave_one_out(most_left_out, on_progress)
+    together = predictor.model.learner.transductive
+    left_out = NOTHING_LEFT_OUT if together else predictor.leave_one_out(most_left_out, on_progress)
     predictions = predictor.predict(read.pixels, on_progress)
     right = int((left_out.predicted == predictor.labels.numpy()[left_out.rows]).sum())
     measured = len(left_out.rows)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.errors import UserError
 from episodes.progress import OnProgress, no_progress
 from fewshot_sla.inference import Inference
 from fewshot_sla.meta.learners.base import MetaLearner
@@ -35,6 +36,9 @@ class LeftOut(NamedTuple):
     eligible: int
 
 
+NOTHING_LEFT_OUT = LeftOut(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+
+
 def leave_one_out(
     learner: MetaLearner,
     inference: Inference,
@@ -49,7 +53,12 @@ def leave_one_out(
     An episode for each picture, of S - 1 rows; many episodes at a time (for a prototypical network, by its class means,
     which is the same). A picture that is alone in its class cannot be
     left out, for its class would be gone.
+
+    Raises:
+        UserError: if the learner is transductive: alone, a picture is answered otherwise than among others.
     """
+    if learner.transductive:
+        raise UserError("a transductive model answers pictures together, so they cannot be left out one by one")
     counts = torch.bincount(labels, minlength=ways)
     eligible = (counts[labels] > 1).nonzero().flatten().cpu().numpy()
     size, m = items.shape[:2]

@@ -25,6 +25,7 @@ from fewshot_sla.meta.recipe import MetaTraining
 from fewshot_sla.prediction.foreign import ForeignNetwork
 from fewshot_sla.prediction.pictures import Format, Framing
 from fewshot_sla.training.modes import evaluation_mode
+from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.trained import TrainedRun
 
 _VIEWS_PER_PASS = 512  # views that go through the backbone at once, of pictures of up to 90 x 90 pixels
@@ -83,7 +84,10 @@ class PredictionModel:
         if head is not None:
             if not isinstance(self.learner, EmbeddingLearner):
                 raise UserError(f"{self.name}: a {type(self.learner).__name__} has no head that could be replaced")
-            model = replace(model, learner=EmbeddingLearner(self.learner.backbone, head, self.learner.passes))
+            learner = EmbeddingLearner(self.learner.backbone, head, self.learner.passes)
+            with seeded(0):
+                learner.told(self.image_shape)
+            model = replace(model, learner=learner)
         if transformations is not None:
             transformations.check(*self.image_shape)
             model = replace(model, objective=_with_views(self.objective, transformations))
@@ -171,6 +175,7 @@ def from_network(network: ForeignNetwork) -> PredictionModel:
         () if network.has_weights else (notes,),
     )
     try:
+        model.learner.told(model.image_shape)
         model.items(torch.zeros(1, *model.image_shape, dtype=torch.uint8))
     except UserError:
         raise

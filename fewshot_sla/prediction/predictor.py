@@ -1,5 +1,6 @@
 """A model that has been shown a support set: it predicts the classes of other pictures."""
 
+import sys
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -55,6 +56,7 @@ class Predictor:
         items: [S, M, *item] features or normalised views of the support, on the model's device.
         framing: how pictures are fitted into the model's size.
         inverted: whether light and dark are exchanged in every picture.
+        transductive: whether the answer to a picture may depend on the others that are asked with it.
         broken: support files that could not be read.
         notes: one-line remarks on the support.
     """
@@ -68,6 +70,7 @@ class Predictor:
     items: Tensor
     framing: Framing = "crop"
     inverted: bool = False
+    transductive: bool = False
     broken: tuple[BrokenFile, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -81,11 +84,12 @@ class Predictor:
         pictures: NDArray[np.uint8],  # [R, C, H, W], in the polarity that the model sees: see `inverted`
         on_progress: OnProgress = no_progress,
     ) -> PredictorOutput:
-        """Probabilities of all classes; no picture sways the prediction of another.
+        """Probabilities of all classes; no picture sways the prediction of another, unless transduction is allowed.
 
         Raises:
-            UserError: if the model cannot take the episode.
+            UserError: if the model cannot take the episode, or is transductive and that is not allowed.
         """
+        check_transduction(self.model, allowed=self.transductive)
         _, inference = self.model.inference(self.inference_name)
         shares, agreeing, views, done = [], [], 1, 0
 
@@ -110,7 +114,9 @@ class Predictor:
 
     @property
     def at_once(self) -> int:
-        """How many queries are scored in one pass."""
+        """How many queries are scored in one pass; all, if they are answered together."""
+        if self.model.learner.transductive:
+            return sys.maxsize
         m, ways = self.items.shape[1], len(self.classes)
         return max(1, _BUDGET // (self.items[0].numel() * 4 + m * m * ways * 8))
 
@@ -125,6 +131,15 @@ class Predictor:
         return replace(self, model=self.model.to(device), items=self.items.to(device))
 
 
+def check_transduction(model: PredictionModel, *, allowed: bool) -> None:
+    """Raise UserError if a model answers queries together, and that is not allowed."""
+    if model.learner.transductive and not allowed:
+        raise UserError(
+            f"{model.name}: the model is transductive: the answer to a picture depends on those asked with it; "
+            "allow that with --transductive (in Python, transductive=True)"
+        )
+
+
 def fit(
     model: PredictionModel,
     pictures: NDArray[np.uint8],  # [S, C, H, W]; inverted in place, if they are to be
@@ -135,6 +150,7 @@ def fit(
     inference: str = "",
     framing: Framing = "crop",
     invert: Invert = "auto",
+    transductive: bool = False,
     cache: FeatureCache | None = None,
 ) -> Predictor:
     """Show a model its support set; nothing is trained.
@@ -148,11 +164,14 @@ def fit(
         inference: how to predict; "" for the inference that the model was chosen by.
         framing: how the pictures were fitted into the model's size.
         invert: whether to exchange light and dark; "auto" decides by the border of the support pictures.
+        transductive: allow that pictures that are asked together sway one another, if the model is of that kind.
         cache: where features are kept from one time to the next.
 
     Raises:
-        UserError: if there are fewer than two classes, one has no picture, or there is no such inference.
+        UserError: if there are fewer than two classes, one has no picture, or there is no such inference; or the model
+            is transductive, and that is not allowed.
     """
+    check_transduction(model, allowed=transductive)
     if invert not in get_args(Invert):
         raise UserError(f"invert must be one of {', '.join(get_args(Invert))}, got {invert!r}")
     if len(classes) < 2:
@@ -176,5 +195,6 @@ def fit(
         model.items(support) if cache is None else cache.items(model, support),
         framing,
         inverted,
+        transductive,
         notes=(_INVERTED,) if is_other else (),
     )

@@ -12,6 +12,11 @@ from fewshot_sla.prediction.folders import Pictures, same_files
 from fewshot_sla.prediction.leave_one_out import LeftOut
 from fewshot_sla.prediction.predictor import Predictor
 
+TRANSDUCTIVE = (
+    "the model is transductive: a picture's answer depends on the others that were asked with it, and how often "
+    "support pictures are recognised was not measured"
+)
+
 
 def remarks_on_equals(predictor: Predictor, queries: Pictures) -> list[str]:
     """Queries that are in the support too, and equal pictures in the support."""
@@ -49,6 +54,8 @@ def remarks_on_equals(predictor: Predictor, queries: Pictures) -> list[str]:
 
 def remarks_on_left_out(predictor: Predictor, left_out: LeftOut) -> list[str]:
     """What of the support set was not measured."""
+    if predictor.model.learner.transductive:
+        return [TRANSDUCTIVE]
     notes = []
     counts = torch.bincount(predictor.labels, minlength=len(predictor.classes))
     alone = [str(predictor.classes[label]) for label in (counts == 1).nonzero().flatten().tolist()]

@@ -90,6 +90,7 @@ def _contents(predictor: Predictor) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "inference": predictor.inference_name,
         "framing": predictor.framing,
         "inverted": predictor.inverted,
+        "transductive": predictor.transductive,
         "notes": list(model.notes),
     }
     return {name: tensor.clone() for name, tensor in tensors.items()}, state
@@ -100,9 +101,10 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
     with seeded(0):  # the weights that are drawn are replaced, and nobody's generator is disturbed
         learner = build(MetaLearner, state["learner"])  # type: ignore[type-abstract]
         objective = build(EpisodeObjective, state["objective"])
+        channels, height, width = state["image_shape"]
+        learner.told((channels, height, width))
     load_weights(learner, without_prefix("learner", tensors), path)
     statistics = without_prefix("normalization", tensors)
-    channels, height, width = state["image_shape"]
     model = PredictionModel(
         learner,
         objective,
@@ -123,6 +125,7 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
         support["items"],
         state["framing"],
         state["inverted"],
+        state.get("transductive", False),
         notes=(inverted,) if state["inverted"] else (),
     )
     _check(predictor)

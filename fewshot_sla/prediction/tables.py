@@ -63,7 +63,7 @@ def closing_lines(report: PredictionReport, files: Sequence[str]) -> list[str]:
 def leave_one_out_line(report: PredictionReport) -> str:
     """How often a support picture is recognised by the others."""
     if report.leave_one_out is None or report.leave_one_out_interval is None:
-        return "leave-one-out accuracy of the support: not measurable, every class has a single picture"
+        return "leave-one-out accuracy of the support: not measured, no picture could be left out"
     low, high = report.leave_one_out_interval
     measured = int(report.leave_one_out_confusion.sum())
     return (

@@ -87,9 +87,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: Path)
     own = module.state_dict()
     missing = [name for name in own if name not in weights]
     surplus = [name for name in weights if name not in own]
-    # An empty tensor stands for one that is not there yet, of a size that only weights tell; its module takes that on.
-    sized = [name for name in own if name in weights and own[name].numel() and weights[name].numel()]
-    reshaped = [name for name in sized if own[name].shape != weights[name].shape]
+    reshaped = [name for name in own if name in weights and own[name].shape != weights[name].shape]
     for what, names in (("lacks", missing), ("also has", surplus), ("has in another shape", reshaped)):
         if names:
             raise UserError(

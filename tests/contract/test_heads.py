@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from episodes.errors import UserError
 from examples import my_head
 from fewshot_sla import check_head
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.heads import (
     CosineHead,
+    FEATHead,
+    FRNHead,
     GradientHead,
     Head,
     LogisticRegressionHead,
@@ -23,10 +27,11 @@ from fewshot_sla.heads import (
     NormalizedHead,
     ProtoNetHead,
     R2D2Head,
+    RelationHead,
     RidgeHead,
     SVMHead,
 )
-from fewshot_sla.heads.conformance import CHECKS, run_checks
+from fewshot_sla.heads.conformance import CHECKS, checks_of, run_checks
 from fewshot_sla.heads.protonet import class_means, protonet_logits
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +51,10 @@ HEADS: list[Callable[[], Head]] = [
     CosineHead,
     MatchingHead,
     GradientHead,
+    partial(GradientHead, first_order=True),
+    FEATHead,
+    FRNHead,
+    RelationHead,
     simpleshot,
     my_head.CosineHead,
 ]
@@ -63,8 +72,9 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_passes_every_check(head: Callable[[], Head]) -> None:
     results = run_checks(head)
-    assert [result.name for result in results] == list(CHECKS)
+    assert [result.name for result in results] == list(checks_of(head))
     assert [f"{result.name}: {result.detail}" for result in results if not result.passed] == []
+    assert {result.name for result in results if result.outcome == "exempt"} == head().exempt
 
 
 @pytest.mark.cuda
@@ -145,6 +155,13 @@ class CentresQueries(_Broken):
         return super().logits(support, support_labels, query - 0.1 * query.mean(1, keepdim=True), ways)
 
 
+class AssumesQueryOrder(_Broken):
+    transductive = True
+
+    def logits(self, *arguments: object) -> Tensor:
+        return super().logits(*arguments).cumsum(1)  # type: ignore[arg-type]
+
+
 class CouplesEpisodes(_Broken):
     def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
         scale = support.std()  # over the whole batch
@@ -209,6 +226,7 @@ BROKEN: list[tuple[Callable[[], Head], str]] = [
     (AssumesRowOrder, "row order"),
     (AssumesEqualShots, "uneven shots"),
     (CentresQueries, "query independence"),
+    (AssumesQueryOrder, "queries in any order"),
     (CouplesEpisodes, "episode independence"),
     (DetachesSupport, "gradients"),
     (HalfDetached, "gradients"),
@@ -234,6 +252,20 @@ def test_the_template_of_the_broken_heads_is_sound() -> None:
     assert all(result.passed for result in run_checks(_Broken))
 
 
+class CannotLearn(IgnoresLabels):
+    exempt = frozenset({"learns", "many ways", "gradients"})
+
+
+def test_what_a_head_is_exempt_from_is_said_and_must_fail() -> None:
+    results = {result.name: result for result in run_checks(CannotLearn)}
+    assert {name for name, result in results.items() if result.outcome == "exempt"} == {"learns", "many ways"}
+    assert (results["gradients"].outcome, results["gradients"].passed) == ("FAILED", False)
+    assert "exempt, but would pass" in results["gradients"].detail
+    assert results["uneven shots"].passed  # of a head that need not learn no accuracy is asked
+    with pytest.raises(UserError, match="is exempt from 'learning', which is none of shape and dtype"):
+        run_checks(type("Misspelt", (_Broken,), {"exempt": frozenset({"learning"})}))
+
+
 def test_what_a_head_raises_is_reported() -> None:
     assert {(r.passed, r.detail) for r in run_checks(Raises)} == {(False, "raised TypeError: not today")}
 
@@ -252,7 +284,7 @@ def in_a_process(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedPr
 @pytest.mark.parametrize("how", [("examples.my_head.CosineHead",), ("--head", "examples.my_head.CosineHead")])
 def test_command_on_a_good_head(how: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_door(check_head.main, [*how, "--head.temperature", "3"]) == 0
-    assert f"{len(CHECKS)} of {len(CHECKS)} checks passed" in capsys.readouterr().out
+    assert f"{len(CHECKS) - 1} of {len(CHECKS) - 1} checks passed" in capsys.readouterr().out
 
 
 def test_command_gives_the_head_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,6 +317,7 @@ def test_command_on_a_broken_head_in_another_folder(tmp_path: Path) -> None:
         (["fewshot_sla.heads.ProtoNetHead", "--device", "nonsense"], "cannot use device nonsense"),
         (["fewshot_sla.heads.Head"], "is abstract"),
         ([], "required: head"),
+        (["fewshot_sla.heads.ProtoNetHead", "--features=64,5"], "--features must be D, or C,H,W of a feature map"),
         (["tests.contract.test_heads.Breaks"], "cannot construct tests.contract.test_heads.Breaks: OSError: two lines"),
     ],
 )

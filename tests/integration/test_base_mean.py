@@ -50,6 +50,7 @@ def test_the_centre_is_the_mean_feature_of_the_training_images_and_everybody_use
 
 
 def test_of_many_images_some_of_every_class_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fewshot_sla.meta.team import ALONE
     from tests.fewshot_sla.meta.test_protocol import learner, source
 
     taken: list[torch.Tensor] = []
@@ -61,6 +62,6 @@ def test_of_many_images_some_of_every_class_are_taken(monkeypatch: pytest.Monkey
     monkeypatch.setattr(features, "embed_together", note)
     monkeypatch.setattr(features, "BASE_IMAGES", 20)
     of = source()
-    features.base_mean(features.Team(), learner("protonet"), of, Rotation(), None)
+    features.base_mean(ALONE, learner("protonet"), of, Rotation(), None)
     assert len(taken[0]) == 20
     assert set(taken[0].tolist()) == set(of.images.labels.tolist())

@@ -280,6 +280,7 @@ def test_passes_of_a_step_share_out_its_batch(tmp_path: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # without BatchNorm, how a batch is divided does not matter
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_a_study_trains_and_tests_what_is_missing_and_shows_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,7 @@ def every_word() -> list[tuple[Wing, str]]:
     meta = [word for base in META[""] for word in words(base, known, "head", "objective")]
     meta += [f"{word}+1shot" for word in meta] + words("glyphs", META, "learner", "objective")
     meta += [word for base in META[""] for word in words(base, META, "head")]
+    meta += [word for base in RESNET12 for word in words(f"{base}+ridge+sla", META, "backbone")]
     meta += [word for base in RESNET12 for word in words(f"{base}+ridge+sla", META, "augmentation")]
     found: list[tuple[Wing, str]] = [("meta", word) for word in [*META[""], *meta]]
     for base in CLASSIFICATION[""]:

@@ -12,6 +12,8 @@ from fewshot_sla.cli.door import run_door
 from fewshot_sla.paper.figures.digits import METHODS
 from fewshot_sla.paper.figures.figure2 import sklearn_digits
 
+LOOKS_AT_PICTURES = True
+
 PAIRS = [["1", "9"], ["4", "9"], ["6", "9"]]
 
 

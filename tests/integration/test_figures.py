@@ -21,6 +21,8 @@ from tests.fewshot_sla.reporting.test_training_curves import colors_of
 from tests.integration import doors
 from tests.integration.classification_doors import objective, results_of, run_class_test, train_classifier
 
+LOOKS_AT_PICTURES = True
+
 FEW = "--data.counts=[5,5,5,5]"
 SNAPSHOTS = "--loop.snapshot_every=4"
 

@@ -17,6 +17,8 @@ TINY = (
     "--loop.log_every=1",
     "--accelerator=cpu",
 )
+
+LOOKS_AT_PICTURES = True
 OBJECTIVES = {
     "baseline": ("--objective=fewshot_sla.classification.Baseline",),
     "sla": (),

@@ -15,6 +15,8 @@ from tests.integration import doors
 from tests.integration.classification_doors import run_class_test, train_classifier
 from tests.integration.hostile import NAME
 
+LOOKS_AT_PICTURES = True
+
 
 def run_report(*arguments: str | Path) -> int:
     return run_door(report.main, [*map(str, arguments), "--accelerator=cpu"])

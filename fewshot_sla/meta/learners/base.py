@@ -1,6 +1,7 @@
 """The contract of a meta-learner: it maps an episode to the logits of its queries."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -9,6 +10,13 @@ from episodes.episode import EpisodeBatch
 CALIBRATION_EPISODES = 4
 """Episodes that a start is calibrated on, whatever the number of processes. One would do: the scales that single
 episodes give differ by some ten percent."""
+
+
+class WithLoss(NamedTuple):
+    """Logits, and an auxiliary loss that training adds to theirs."""
+
+    logits: Tensor  # [T, R, W] float32
+    loss: Tensor  # scalar: the mean over the episodes, weighted already
 
 
 class MetaLearner(nn.Module, ABC):
@@ -22,18 +30,40 @@ class MetaLearner(nn.Module, ABC):
 
         logits(episodes of items(images)) == forward(episodes of images)
 
+    Where the loss is more than a function of the query logits, :meth:`forward` gives :class:`WithLoss` in training
+    mode, and the logits alone in evaluation mode. ``episodes.query_targets`` are for the loss, not for the logits.
+
     Attributes:
         has_features: items are features, to be computed once and kept; else they are the images themselves.
+        takes_mean_items: whether the mean of items, say of several crops of an image, is an item.
+        transductive: whether the logits of a query depend on the other queries of its episode; results say so, and
+            ``predict`` asks for leave.
     """
 
     has_features: bool = False
+    takes_mean_items: bool = True
+    transductive: bool = False
+
+    def told(
+        self,
+        image_shape: tuple[int, int, int],  # (C, H, W)
+    ) -> None:
+        """Learn what the images will be; nothing, unless overridden.
+
+        Called before weights are loaded, before there is an optimiser, and before the learner is moved to a device.
+        Told the same again, it does nothing. What it draws at random comes from torch's generator, which the caller
+        seeds.
+
+        Raises:
+            UserError: it cannot take such images, or was told of others before.
+        """
 
     @abstractmethod
     def forward(
         self,
         episodes: EpisodeBatch,  # support [T, S, C, H, W], query [T, R, C, H, W], normalised floats
-    ) -> Tensor:  # [T, R, W] float32
-        """Logits of every query for every class."""
+    ) -> Tensor | WithLoss:  # [T, R, W] float32
+        """Logits of every query for every class; in training mode perhaps with an auxiliary loss."""
 
     def items(
         self,

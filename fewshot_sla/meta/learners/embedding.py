@@ -10,7 +10,7 @@ from episodes.episode import EpisodeBatch
 from episodes.errors import UserError
 from fewshot_sla.backbones.base import Backbone
 from fewshot_sla.heads.base import Head
-from fewshot_sla.meta.learners.base import MetaLearner
+from fewshot_sla.meta.learners.base import MetaLearner, WithLoss
 from fewshot_sla.training.randomness import seeded
 
 Passes = Literal["joint", "separate"]
@@ -50,6 +50,10 @@ class EmbeddingLearner(MetaLearner):
         self.head = head
         self.passes = passes
 
+    def told(self, image_shape: tuple[int, int, int]) -> None:
+        """Tell the head what the backbone makes of such images."""
+        self.head.told(self.backbone.feature_shape(image_shape))
+
     def embed(
         self,
         images: Tensor,  # [..., C, H, W] float, normalised
@@ -69,9 +73,25 @@ class EmbeddingLearner(MetaLearner):
     def forward(
         self,
         episodes: EpisodeBatch,  # support [T, S, C, H, W], query [T, R, C, H, W], normalised floats
-    ) -> Tensor:  # [T, R, W] float32
-        """Logits of every query for every class."""
-        return self.logits(self._embed_episodes(episodes))
+    ) -> Tensor | WithLoss:  # [T, R, W] float32
+        """Logits of every query for every class; in training mode with the head's auxiliary loss, if it has one."""
+        given = self._embed_episodes(episodes)
+        if not self.training:
+            return self.logits(given)
+        logits, loss = self.head.forward_with_loss(
+            given.support, given.support_labels, given.query, given.query_targets, given.ways
+        )
+        return logits if loss is None else WithLoss(logits, loss)
+
+    @property
+    def takes_mean_items(self) -> bool:  # type: ignore[override]
+        """Whether the head takes mean features."""
+        return self.head.takes_mean_features
+
+    @property
+    def transductive(self) -> bool:  # type: ignore[override]
+        """Whether the head is."""
+        return self.head.transductive
 
     def calibrate(self, episodes: EpisodeBatch) -> None:
         """Tell the head the features that these episodes have in training mode; see :meth:`Head.calibrate`.

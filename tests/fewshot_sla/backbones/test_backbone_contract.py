@@ -12,6 +12,7 @@ from fewshot_sla.backbones import (
     Conv4,
     ConvNet,
     PyramidNet,
+    R2D2Net,
     ResNet12,
     ResNetCifar,
     ResNetImageNet,
@@ -21,6 +22,7 @@ from fewshot_sla.backbones import (
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "conv4": lambda: Conv4(channels=8),
     "convnet": lambda: ConvNet(channels=8, blocks=2),
+    "r2d2": lambda: R2D2Net(widths=(6, 8, 10, 12)),
     "resnet12": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2),
     "resnet12-pooled": lambda: ResNet12(widths=(8, 12, 16, 20), block_size=2, pooled=True),
     "resnet-cifar": lambda: ResNetCifar(depth=14, width=6),

@@ -1,4 +1,4 @@
-"""CL2N against the loop of SimpleShot's paper, and a centre whose size only the weights tell."""
+"""CL2N against the loop of SimpleShot's paper, and a centre of the size that the head is told."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from episodes.errors import UserError
+from fewshot_sla.backbones import FeatureShape
 from fewshot_sla.heads import CosineHead, NormalizedHead, ProtoNetHead
 from fewshot_sla.runs.checkpoint import load_weights
 from tests.fewshot_sla.heads.problems import problem
@@ -43,16 +44,20 @@ def test_without_a_centre_or_in_training_features_are_normalised_only() -> None:
     assert (off.needs_base_mean, training.needs_base_mean) == (False, True)
 
 
-def test_the_centre_is_saved_and_its_size_need_not_be_told() -> None:
+def test_the_centre_is_saved_and_has_the_size_that_was_told() -> None:
     trained, empty = NormalizedHead(CosineHead()), NormalizedHead(CosineHead())
-    before = dict(empty.state_dict())
+    for head in (trained, empty):
+        head.told(FeatureShape(6))
+    before = {name: value.clone() for name, value in empty.state_dict().items()}
     trained.keep_base_mean(torch.randn(6))
     load_weights(empty, trained.state_dict(), Path("a"))
     assert torch.equal(empty.base_mean, trained.base_mean)
     with pytest.raises(UserError, match="another shape base_mean"):
         load_weights(empty, {**trained.state_dict(), "base_mean": torch.zeros(7)}, Path("a"))
-    load_weights(trained, before, Path("a"))  # a snapshot of before the first validation
-    assert trained.base_mean.numel() == 0
+    load_weights(trained, before, Path("a"))  # a snapshot of before the first validation: of no effect
+    support, labels, query, ways = problem()
+    features = (support / support.norm(dim=-1, keepdim=True), labels, query / query.norm(dim=-1, keepdim=True), ways)
+    torch.testing.assert_close(trained.eval()(support, labels, query, ways), CosineHead()(*features))
 
 
 def test_a_calibrated_start_reaches_the_head_inside() -> None:
@@ -68,5 +73,7 @@ def test_a_centre_that_does_not_fit_is_named() -> None:
     with pytest.raises(UserError, match="finite vector"):
         head.keep_base_mean(torch.full((3,), torch.nan))
     head.keep_base_mean(torch.zeros(5))
+    with pytest.raises(UserError, match="features have 5 numbers, the centre has 4"):
+        head.keep_base_mean(torch.zeros(4))
     with pytest.raises(UserError, match="features have 6 numbers, the centre has 5"):
         head(*problem())
