@@ -80,7 +80,7 @@ class _Laid:
             {"weights": str(run.path), "run_folder": str(self.folder.path)},
         )
         parser = META.parser()
-        options = configuration.typed(parser, parts)
+        options = configuration.understood(parser, parts)
         resolved: dict[str, Any] = yaml.safe_load(parser.dump(options))
         resolved.pop("resume", None)
         command = f"# python -m fewshot_sla.meta_test {run.path} --head {word}\n"

@@ -14,7 +14,7 @@ _USE = 0xBA5E  # keeps the choice apart from everything else that is drawn by th
 
 
 class BaseClasses(DataSource):
-    """The train split of a few-shot data set, all of its classes, to be told apart; val is held out of the same classes.
+    """The train split of a few-shot data set as classes to be told apart; val is held out of the same classes.
 
     There is no split test: the few-shot splits val and test hold other classes, and stay what they are. What was
     trained here is tested on them by ``python -m fewshot_sla.meta_test RUN --head HEAD``.
