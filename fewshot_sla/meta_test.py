@@ -23,7 +23,17 @@ def main(arguments: Sequence[str]) -> int:
         Hardware,
         config_option=False,
     )
-    parser.add_argument("run_folders", type=str, nargs="+", help="Run folders of meta_train.")
+    parser.add_argument(
+        "run_folders", type=str, nargs="+", help="Run folders of meta_train; with --head also of train."
+    )
+    parser.add_argument(
+        "--head",
+        type=str,
+        default="",
+        help="Test the backbone of each run with this head, without more training: a name of configs/meta/head, a YAML "
+        "file like those, or a class path; several with commas between them. The runs are of train on base classes, or "
+        "of meta_train; what comes of each head goes to RUN_FOLDER/heads/HEAD.",
+    )
     parser.add_argument(
         "--ten_crop",
         action="store_true",
@@ -38,7 +48,12 @@ def main(arguments: Sequence[str]) -> int:
 
     from fewshot_sla.meta.testing import evaluate_runs  # heavy imports come after the command line is known to be good
 
-    runs = [load_trained(META, RunFolder(path)) for path in options.run_folders]
+    folders = [RunFolder(path) for path in options.run_folders]
+    if options.head:
+        from fewshot_sla.stages import lay_heads
+
+        folders = lay_heads(folders, [word.strip() for word in options.head.split(",")], test.split, hardware)
+    runs = [load_trained(META, folder) for folder in folders]
     evaluate_runs(runs, test, hardware, ten_crop=options.ten_crop, form=options.format, output=options.output)
     return OK
 

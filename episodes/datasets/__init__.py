@@ -1,6 +1,7 @@
 """Data sets: what users have becomes the images of a split. One reader a file."""
 
 from episodes.datasets.base import DataSource
+from episodes.datasets.readers.base_classes import BaseClasses
 from episodes.datasets.readers.cifar import CIFAR10, CIFAR100
 from episodes.datasets.readers.cifar_fs import CIFARFS, FC100
 from episodes.datasets.readers.classification_folders import ClassificationFolders
@@ -29,6 +30,7 @@ __all__ = [
     "FC100",
     "MNIST",
     "SVHN",
+    "BaseClasses",
     "ClassificationFolders",
     "DataSource",
     "Digits",

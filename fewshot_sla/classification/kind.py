@@ -34,10 +34,11 @@ class ClassificationKind(Kind[Classification, Classifier]):
     defaults: ClassVar = DEFAULTS
 
     def task(self, recipe: Classification) -> "ClassificationTask":
-        """The task of a recipe."""
+        """The task of a recipe, with the teacher that it names."""
         from fewshot_sla.classification.task import ClassificationTask
 
-        return ClassificationTask(recipe)
+        teacher = recipe.distillation.teacher
+        return ClassificationTask(recipe, load_trained(self, RunFolder(teacher)) if teacher else None)
 
     def model(self, recipe: Classification, state: dict[str, Any]) -> Classifier:
         """The recipe's backbone with the layers that its objective needs for the classes of the run."""

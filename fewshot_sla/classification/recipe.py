@@ -1,5 +1,6 @@
 """The recipe of a classification training, everything that sways its result; and of a test of what came of it."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +19,34 @@ from fewshot_sla.training.updates import Updates
 
 
 @dataclass
+class Distillation:
+    """Whether, and how, a trained classifier teaches this one; see ``fewshot_sla/classification/distillation.py``.
+
+    Args:
+        teacher: folder of a run of train on the same classes, with the same objective; empty for none.
+        temperature: softens both distributions; positive.
+        weight: of the divergence from the teacher.
+        label_weight: of the loss of the labels beside it.
+
+    Raises:
+        UserError: if a number is out of its range.
+    """
+
+    teacher: str = ""
+    temperature: float = 4.0
+    weight: float = 1.0
+    label_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what teaches nothing."""
+        if not 0 < self.temperature < math.inf:
+            raise UserError(f"distillation.temperature must be positive and finite, got {self.temperature}")
+        for name in ("weight", "label_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"distillation.{name} must be a finite number of at least 0, got {getattr(self, name)}")
+
+
+@dataclass
 class Classification:
     """The recipe of a classification training: everything that sways its result.
 
@@ -31,6 +60,7 @@ class Classification:
         loop: how long to train, and how often to look up.
         loggers: what the figures of the training are written to.
         updates: what is done to gradients and weights around each step: clipping, what decays, averaged weights.
+        distillation: whether a trained run teaches this one, beside the labels.
         batch_size: images of a step, each of which becomes M views.
         images_per_forward: images that go through the network together, with all their views; the gradients of the
             passes of a step are averaged before the optimiser steps. They share the statistics of BatchNorm, and the
@@ -50,6 +80,7 @@ class Classification:
     loop: LoopSettings
     loggers: list[Logger]
     updates: Updates = field(default_factory=Updates)
+    distillation: Distillation = field(default_factory=Distillation)
     batch_size: int = 128
     images_per_forward: int = 0
     keep: Literal["best", "last"] = "best"

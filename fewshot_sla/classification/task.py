@@ -18,6 +18,7 @@ from episodes.images.normalization import Normalization
 from episodes.targets import Targets
 from episodes.views import normalized_views
 from fewshot_sla.classification.classifier import Classifier, build_classifier
+from fewshot_sla.classification.distillation import Teacher
 from fewshot_sla.classification.objectives import ClassificationObjective, Standing
 from fewshot_sla.classification.predictions import images_per_pass, predicted_batches
 from fewshot_sla.classification.recipe import Classification
@@ -29,6 +30,7 @@ from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
 from fewshot_sla.training.task import Outcome, TrainingTask
+from fewshot_sla.training.trained import TrainedRun
 
 
 class ClassificationTask(TrainingTask):
@@ -41,15 +43,16 @@ class ClassificationTask(TrainingTask):
 
     Args:
         recipe: what to train and how; its backbone is trained in place.
+        teacher: the run that the recipe names to be taught by, if it names one.
 
     Raises:
-        UserError: if the images cannot be loaded, or the splits do not hold the same classes.
+        UserError: if the images cannot be loaded, the splits do not hold the same classes, or the teacher does not fit.
     """
 
     recipe: Classification
     model: Classifier
 
-    def __init__(self, recipe: Classification) -> None:
+    def __init__(self, recipe: Classification, teacher: TrainedRun[Classification, Classifier] | None = None) -> None:
         self.recipe = recipe
         self.train = open_split(recipe.data, "train")
         self.validation = _validation_images(recipe.data) if recipe.keep == "best" else None
@@ -61,6 +64,7 @@ class ClassificationTask(TrainingTask):
         self.augmentation = recipe.augmentation.adapted(self.normalization)
         self._opened: list[Batches] = []
         recipe.objective.transformations.check(*self.train.image_shape)
+        self.teacher = Teacher(teacher, recipe, self.train, self.normalization) if teacher else None
         with seeded(recipe.seed, 1):  # the backbone's weights were drawn when it was made
             self.model = build_classifier(
                 recipe.backbone, recipe.objective, self.train.image_shape, len(self.train.class_names)
@@ -111,6 +115,8 @@ class ClassificationTask(TrainingTask):
     def on_device(self, fabric: Fabric, hardware: Hardware) -> None:
         """Batches from images on the device."""
         super().on_device(fabric, hardware)
+        if self.teacher is not None:
+            self.teacher.on_device(fabric, hardware)
         recipe, device, sharing = self.recipe, fabric.device, self.sharing
         self.counts = self.counts.to(device)
         self.normalization.to(device)
@@ -146,8 +152,12 @@ class ClassificationTask(TrainingTask):
 
     def _loss(self, model: nn.Module, batch: ImageBatch, standing: Standing) -> Outcome:
         objective = self.recipe.objective
-        logits = model(normalized_views(batch.pixels, objective.transformations, self.normalization))
-        return Outcome(objective.loss(logits, batch.targets, standing), objective.accuracy(logits, batch.targets))
+        views = normalized_views(batch.pixels, objective.transformations, self.normalization)
+        logits = model(views)
+        loss = objective.loss(logits, batch.targets, standing)
+        if self.teacher is not None:
+            loss = self.teacher.loss(loss, logits, views)
+        return Outcome(loss, objective.accuracy(logits, batch.targets))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy on the validation images by every inference of the objective."""

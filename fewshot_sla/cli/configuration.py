@@ -121,6 +121,18 @@ def load(parser: ArgumentParser, path: Path) -> Namespace:
         raise UserError(f"{path}: {error}") from error
 
 
+def understood(parser: ArgumentParser, options: dict[str, Any]) -> Namespace:
+    """Composed options that come from no file and no command line, as :func:`typed` gives them.
+
+    Raises:
+        UserError: one line: what is wrong with which key.
+    """
+    try:
+        return typed(parser, options)
+    except ArgumentError as error:
+        raise UserError(_explain(str(error))) from error
+
+
 def join_lists(arguments: Sequence[str], option: str) -> list[str]:
     """Let a list of whole numbers be given as people type it.
 

@@ -81,6 +81,15 @@ def resolve(
     return compose({"run_folder": default_run_folder(word)}, *layers)
 
 
+def resolve_fragment(name: str, wing: Wing) -> dict[str, Any]:
+    """The options that one fragment sets: of that name in the wing's folder of configurations, or a YAML file.
+
+    Raises:
+        UserError: if it is no name and no file.
+    """
+    return _part(name, configs_folder() / wing, base=False).content
+
+
 def wing_of(word: str) -> Wing:
     """Which wing a recipe is of: the one that has its base; a file is of the meta wing if it names a learner.
 

@@ -31,6 +31,7 @@ class MetaKind(Kind[MetaTraining, MetaLearner]):
     )
     recipe: ClassVar = MetaTraining
     defaults: ClassVar = DEFAULTS
+    advice: ClassVar = ", or with a few-shot head on top: python -m fewshot_sla.meta_test RUN --head logistic"
 
     def task(self, recipe: MetaTraining) -> "MetaTask":
         """The task of a recipe."""

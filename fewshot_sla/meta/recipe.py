@@ -43,6 +43,9 @@ class MetaTraining:
         validation_episodes: number of validation episodes, the same ones each time.
         start: "calibrated": before the first step the head's scale is set so that the logits of the first episodes
             have a fixed spread (see docs/calibration.md); "as_given": it starts as the recipe says, as in the papers.
+        weights: folder of a run of train or meta_train whose backbone the learner's starts from, and whose
+            normalisation it keeps; the start is validated too, and kept unless training improves it. Empty for weights
+            drawn at random.
         seed: fixes initial weights, episodes and everything random in training.
     """
 
@@ -61,6 +64,7 @@ class MetaTraining:
     episodes_per_forward: int = 1
     validation_episodes: int = 200
     start: Literal["calibrated", "as_given"] = "calibrated"
+    weights: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from fewshot_sla.meta.distributed import Processes, evaluate_together
 from fewshot_sla.meta.features import base_mean
 from fewshot_sla.meta.learners.base import CALIBRATION_EPISODES, MetaLearner, WithLoss
 from fewshot_sla.meta.recipe import VALIDATION_SEED, MetaTraining
+from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.training.clock import Clock
 from fewshot_sla.training.mixtures import check_mixtures
 from fewshot_sla.training.modes import evaluation_mode
@@ -20,6 +21,7 @@ from fewshot_sla.training.optimizer import check_optimizer
 from fewshot_sla.training.randomness import seeded
 from fewshot_sla.training.recipe import Hardware
 from fewshot_sla.training.sharing import StepSize
+from fewshot_sla.training.starting import TrainedBackbone, trained_backbone
 from fewshot_sla.training.task import Outcome, TrainingTask
 
 TOLD = 2
@@ -38,7 +40,8 @@ class MetaTask(TrainingTask):
         recipe: what to train and how; its learner is trained in place.
 
     Raises:
-        UserError: if the images cannot be loaded, cannot fill the episodes, or are none that the learner takes.
+        UserError: if the images cannot be loaded, cannot fill the episodes, or are none that the learner takes; or the
+            run that is started from does not fit the learner or the images.
     """
 
     recipe: MetaTraining
@@ -57,7 +60,16 @@ class MetaTask(TrainingTask):
                 f"{self.validation.name} of {list(self.validation.image_shape)}; they must be equal"
             )
         self.normalization = self.train.normalization()
+        if recipe.weights:
+            self._start_from(trained_backbone(RunFolder(recipe.weights)))
         self._make_sources()
+
+    def _start_from(self, trained: TrainedBackbone) -> None:
+        """Weights of a run, and the normalisation that they were trained with."""
+        trained.check_images(self.train)
+        trained.check_new(self.train, self.validation)
+        trained.put_into(self.model)
+        self.normalization, self.starts_trained = trained.normalization, True
 
     def _make_sources(self) -> None:
         """Where training and validation episodes come from, both normalised as the training images are."""

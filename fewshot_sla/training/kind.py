@@ -35,6 +35,7 @@ class Kind(ABC, Generic[R, M]):
         description: shown by --help.
         recipe: dataclass of the recipe.
         defaults: what the recipe is where nothing else is said, as plain containers.
+        advice: what to do where a run of another kind was given; may be empty.
     """
 
     wing: ClassVar[Wing]
@@ -43,6 +44,7 @@ class Kind(ABC, Generic[R, M]):
     description: ClassVar[str]
     recipe: ClassVar[type]
     defaults: ClassVar[dict[str, Any]]
+    advice: ClassVar[str] = ""
 
     def parser(self) -> ComposingParser:
         """The command line of the door that trains, and the schema of ``config.yaml`` in its run folders."""

@@ -70,6 +70,9 @@ class Loop:
             loggers.start(self._folder, state.step, self._configuration)
             stack.callback(loggers.close)  # however training ends
             stop = stack.enter_context(stop_on_signals())
+            if self._task.starts_trained and state.step == 0:
+                loggers.log(0, self._validate())
+                self._save()
             while state.step < settings.steps:
                 self._unseen.append(self._step())
                 state.step += 1

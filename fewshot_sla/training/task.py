@@ -41,6 +41,8 @@ class TrainingTask(ABC):
         sharing: which passes of a step, and which part of them, this process computes; likewise.
         team: the processes that it divides a pass with; likewise.
         score: which of the validation figures chooses the best checkpoint; "" to keep the last weights.
+        starts_trained: whether the model starts from a trained one: then it is validated before the first step too, and
+            what it started from is kept unless training makes it better.
     """
 
     recipe: Recipe
@@ -52,6 +54,7 @@ class TrainingTask(ABC):
     sharing: Sharing
     team: Team
     score: str
+    starts_trained: bool = False
 
     @abstractmethod
     def rehearse(self) -> None:

@@ -156,5 +156,5 @@ def check_kind(kind: Kind[R, M], folder: RunFolder, state: dict[str, Any]) -> No
         raise UserError(f"{wrong} a run of another version; train it again")
     raise UserError(
         f"{wrong} a run of {program}; "
-        f"runs of python -m fewshot_sla.{program} are tested with python -m fewshot_sla.{tester}"
+        f"runs of python -m fewshot_sla.{program} are tested with python -m fewshot_sla.{tester}{kind.advice}"
     )

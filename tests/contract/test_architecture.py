@@ -13,13 +13,14 @@ ROOT = Path(__file__).parents[2]
 # A layer imports only the layers before it; the doors are the modules at the root of the package.
 ROOMS = ("solvers", "backbones", "heads", "inference", "runs", "cli", "reporting", "training")
 WINGS = ("meta", "classification")
-LAYERS = (*ROOMS, *WINGS, "prediction", "studies", "paper", "doors")
+LAYERS = (*ROOMS, *WINGS, "prediction", "studies", "stages", "paper", "doors")
 # Rooms that stand in no line with each other, whatever the order says.
 APART = (
     {"meta", "classification"},
     {"prediction", "classification"},
     {"prediction", "paper"},
     {"prediction", "studies"},
+    {"prediction", "stages"},
 )
 # In episodes what is no data set comes first; after the readers come the programs and the package itself.
 DATASETS = ("base", "store", "layouts", "glyphs", "readers")

@@ -13,6 +13,7 @@ from fewshot_sla import classification, meta
 from fewshot_sla.backbones import Backbone
 from fewshot_sla.classification.objectives import Standing
 from fewshot_sla.heads import Head
+from fewshot_sla.heads.base import one_hot
 from fewshot_sla.inference import Inference, conditional_logits
 from fewshot_sla.meta.learners import MetaLearner
 
@@ -107,3 +108,15 @@ class OnlyTheFirstLabelOfQueries(meta.Plain):
 
     def loss(self, logits: Tensor, targets: Targets) -> Tensor:
         return nn.functional.cross_entropy(logits.flatten(0, 1), targets.labels.flatten())
+
+
+class LearnedMetric(Head):
+    """Nearest class mean under a metric that training must give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metric = nn.Parameter(torch.ones(4))
+
+    def logits(self, support: Tensor, support_labels: Tensor, query: Tensor, ways: int) -> Tensor:
+        means = one_hot(support_labels, ways, support.dtype).mT @ support
+        return -torch.cdist(query * self.metric, means * self.metric)
