@@ -7,7 +7,7 @@ from episodes.errors import UserError
 from episodes.targets import Targets
 from fewshot_sla.backbones.shape import FeatureShape
 from fewshot_sla.heads.base import ScaledHead
-from fewshot_sla.heads.protonet import class_means, protonet_logits
+from fewshot_sla.heads.protonet import class_means, nearest_mean_logits
 
 _LARGEST = 4096  # numbers of a feature; the head has four matrices of as many rows and columns
 
@@ -106,7 +106,7 @@ class FEATHead(ScaledHead):
         """
         if self.shape is None:
             raise UserError("FEATHead was not told the shape of the features; call told(FeatureShape(D))")
-        return _nearest(self.attention(class_means(support, support_labels, ways)), query)
+        return nearest_mean_logits(self.attention(class_means(support, support_labels, ways)), query)
 
     def logits_with_loss(
         self, support: Tensor, support_labels: Tensor, query: Tensor, query_targets: Targets, ways: int
@@ -117,12 +117,5 @@ class FEATHead(ScaledHead):
             return logits, None
         rows, labels = torch.cat([support, query], 1), torch.cat([support_labels, query_targets.heavier], 1)
         adapted = self.attention(rows, labels[:, :, None] == labels[:, None])
-        again = self.scale * _nearest(class_means(adapted, labels, ways), rows)
+        again = self.scale * nearest_mean_logits(class_means(adapted, labels, ways), rows)
         return logits, self.auxiliary * nn.functional.cross_entropy(again.flatten(0, 1), labels.flatten())
-
-
-def _nearest(means: Tensor, rows: Tensor) -> Tensor:  # [T, W, D], [T, R, D] -> [T, R, W]
-    """ProtoNet's logits of given prototypes."""
-    ways = means.shape[1]
-    labels = torch.arange(ways, device=means.device).expand(len(means), -1)
-    return protonet_logits(means, labels, rows, ways)

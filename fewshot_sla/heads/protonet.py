@@ -51,6 +51,16 @@ def protonet_logits(
     return (2 * (query @ means.mT) - squares) / query.shape[-1]
 
 
+def nearest_mean_logits(
+    means: Tensor,  # [T, W, D] float32 or float64
+    query: Tensor,  # [T, R, D]
+) -> Tensor:  # [T, R, W]
+    """:func:`protonet_logits` of given prototypes."""
+    ways = means.shape[1]
+    labels = torch.arange(ways, device=means.device).expand(len(means), -1)
+    return protonet_logits(means, labels, query, ways)
+
+
 class ProtoNetHead(ScaledHead):
     """Prototypical networks with a temperature.
 

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from episodes.errors import UserError
 from examples import my_head
+from examples.auxiliary_loss import CompactHead
+from examples.transductive_head import SoftKMeansHead
 from fewshot_sla import check_head
+from fewshot_sla.backbones import FeatureShape
 from fewshot_sla.cli.door import run_door
 from fewshot_sla.heads import (
     CosineHead,
@@ -23,6 +26,7 @@ from fewshot_sla.heads import (
     GradientHead,
     Head,
     LogisticRegressionHead,
+    MapHead,
     MatchingHead,
     NormalizedHead,
     ProtoNetHead,
@@ -57,6 +61,8 @@ HEADS: list[Callable[[], Head]] = [
     RelationHead,
     simpleshot,
     my_head.CosineHead,
+    CompactHead,
+    SoftKMeansHead,
 ]
 
 
@@ -96,8 +102,13 @@ def test_renaming_classes_and_shuffling_rows(
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 9)))
     support, query = (torch.randn(1, n, 6, generator=generator, dtype=torch.float64) for n in (len(labels), 3))
     rename = torch.tensor(renamed)
-    expected = make()(support, labels[None], query, 4)
-    logits = make()(support[:, order], rename[labels][None, order], query, 4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = make()
+        head.told(FeatureShape(1, 2, 3) if isinstance(head, MapHead) else FeatureShape(6))
+    head = head.double().eval()
+    expected = head(support, labels[None], query, 4)
+    logits = head(support[:, order], rename[labels][None, order], query, 4)
     torch.testing.assert_close(logits[..., rename], expected, rtol=1e-6, atol=1e-7)
 
 
