@@ -7,20 +7,19 @@ from typing import Any
 from episodes.datasets.base import DataSource
 from episodes.datasets.readers.base_classes import BaseClasses
 from episodes.errors import UserError
+from fewshot_sla import meta
 from fewshot_sla.classification.kind import CLASSIFICATION
 from fewshot_sla.classification.objectives import ClassificationObjective
 from fewshot_sla.cli.describe import describe
 from fewshot_sla.cli.keys import unknown
 from fewshot_sla.cli.recipes import read_options, recipe_names, resolve_fragment
 from fewshot_sla.meta.kind import META
-from fewshot_sla.meta.learners.embedding import EmbeddingLearner
-from fewshot_sla.meta.objectives import DA, SLA, EpisodeObjective, Plain
 from fewshot_sla.runs.folder import RunFolder
 from fewshot_sla.studies.kinds import kind_of
 from fewshot_sla.training.trained import recipe_parts
 
 _HEADS = "head"  # folder of the fragments that name heads
-_OBJECTIVES: tuple[type[EpisodeObjective], ...] = (Plain, DA, SLA)
+_OBJECTIVES: tuple[type[meta.EpisodeObjective], ...] = (meta.Plain, meta.DA, meta.SLA)
 _COMPUTED_IN = ("precision", "channels_last")  # of the hardware: what the backbone was trained in
 
 
@@ -86,7 +85,7 @@ def _of_classification(folder: RunFolder, options: Mapping[str, Any]) -> dict[st
         )
     return {
         "data": describe(source),
-        "learner": {"class_path": _path(EmbeddingLearner), "init_args": {"backbone": options["backbone"]}},
+        "learner": {"class_path": _path(meta.EmbeddingLearner), "init_args": {"backbone": options["backbone"]}},
         "objective": _objective(folder, objective),
     }
 
@@ -95,7 +94,7 @@ def _objective(folder: RunFolder, learned: ClassificationObjective) -> dict[str,
     """The few-shot objective that labels views as they were learned."""
     for kind in _OBJECTIVES:
         if kind.labelling is learned.labelling:
-            views = {} if kind is Plain else {"transformations": describe(learned.transformations)}
+            views = {} if kind is meta.Plain else {"transformations": describe(learned.transformations)}
             return {"class_path": _path(kind), "init_args": views}
     raise UserError(f"{folder.path}: no few-shot objective labels views as {type(learned).__name__} does")
 
@@ -114,7 +113,8 @@ def _of_meta(folder: RunFolder, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _path(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """As recipes name what the wing makes public, so that reports see no other class."""
+    return f"{meta.__name__}.{kind.__name__}"
 
 
 _PARTS: dict[str, Callable[[RunFolder, Mapping[str, Any]], dict[str, Any]]] = {
