@@ -43,6 +43,7 @@ class Regression:
     """Noisy linear regression with dropout: as random as training gets."""
 
     score = "score"
+    starts_trained = False
 
     def __init__(self, passes: int = 2, at_step: dict | None = None, scores: list[float] | None = None) -> None:
         self.sharing = Sharing(items=4, passes=passes)
