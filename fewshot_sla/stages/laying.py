@@ -103,8 +103,14 @@ class _Laid:
             )
         base, others = (load_split(self.recipe.data, name) for name in ("train", split))
         self.trained.check_images(base)
-        if split != "train":
-            self.trained.check_new(base, others)
+        if split == "train":
+            return
+        self.trained.check_new(base, others)
+        if base.class_names == others.class_names:
+            raise UserError(
+                f"{base.name} and {others.name} hold the same classes, so none would be new to a head; "
+                "a classifier is tested with python -m fewshot_sla.test"
+            )
 
     def write(self, fabric: Fabric, hardware: Hardware) -> RunFolder:
         """The few-shot run, told what it may know of the training images; one that is the same stays."""

@@ -196,6 +196,8 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
         )
     )
     assert "trained on tiny-limited-8, which has no new classes for a head" in told("--head=protonet")
+    config.write_text(said.replace("TinyImages", "TinyClasses"))
+    assert "tiny-classes/train and tiny-classes/test hold the same classes" in told("--head=protonet")
     assert not (run / "heads").exists()
 
 

@@ -42,7 +42,8 @@ PIECEWISE = PiecewiseConstant([5 / 17, 11 / 17], [0.5, 0.1])
 class Regression:
     """Noisy linear regression with dropout: as random as training gets."""
 
-    score, starts_trained = "score", False
+    score = "score"
+    starts_trained = False
 
     def __init__(self, passes: int = 2, at_step: dict | None = None, scores: list[float] | None = None) -> None:
         self.sharing = Sharing(items=4, passes=passes)
