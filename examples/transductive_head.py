@@ -5,7 +5,7 @@ train with it, and predict::
 
     python -m fewshot_sla.check_head examples.transductive_head.SoftKMeansHead
     python -m fewshot_sla.meta_train --learner.head=examples.transductive_head.SoftKMeansHead --run_folder runs/kmeans
-    python -m fewshot_sla.predict runs/kmeans --transductive --support DIR --query DIR
+    python -m fewshot_sla.predict runs/kmeans --transductive true --support DIR --query DIR
 """
 
 from torch import Tensor

@@ -31,7 +31,7 @@ class Head(nn.Module, ABC):
     What a head cannot keep of this it says, and why in its docstring; nothing is excused in silence:
 
     * ``transductive = True``: the logits of a query depend on the other queries of its episode. Results and tables say
-      so, ``predict`` asks to be told ``--transductive``, and nothing is left out one by one.
+      so, ``predict`` asks for leave (``--transductive true``), and nothing is left out one by one.
     * ``exempt = frozenset({"learns"})``: names of checks of ``check_head`` that it need not pass, as those of a learned
       metric that tells nothing apart before it is trained. A check that would pass may not be among them.
 

@@ -52,8 +52,6 @@ class MetaTask(TrainingTask):
     def __init__(self, recipe: MetaTraining) -> None:
         self.recipe, self.model, self.score = recipe, recipe.learner, recipe.objective.primary
         self.train, self.validation = load_split(recipe.data, "train"), load_split(recipe.data, "val")
-        with seeded(recipe.seed, TOLD):
-            self.model.told(self.train.image_shape)
         if self.train.image_shape != self.validation.image_shape:
             raise UserError(
                 f"{self.train.name} has images of shape {list(self.train.image_shape)}, "
@@ -62,6 +60,8 @@ class MetaTask(TrainingTask):
         self.normalization = self.train.normalization()
         if recipe.weights:
             self._start_from(trained_backbone(RunFolder(recipe.weights)))
+        with seeded(recipe.seed, TOLD):
+            self.model.told(self.train.image_shape)
         self._make_sources()
 
     def _start_from(self, trained: TrainedBackbone) -> None:

@@ -136,7 +136,7 @@ def check_transduction(model: PredictionModel, *, allowed: bool) -> None:
     if model.learner.transductive and not allowed:
         raise UserError(
             f"{model.name}: the model is transductive: the answer to a picture depends on those asked with it; "
-            "allow that with --transductive (in Python, transductive=True)"
+            "allow that with --transductive true (in Python, transductive=True)"
         )
 
 

@@ -102,7 +102,10 @@ def _predictor(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) ->
         learner = build(MetaLearner, state["learner"])  # type: ignore[type-abstract]
         objective = build(EpisodeObjective, state["objective"])
         channels, height, width = state["image_shape"]
-        learner.told((channels, height, width))
+        try:
+            learner.told((channels, height, width))
+        except UserError as error:  # it took them when it was saved
+            raise ValueError(str(error)) from error
     load_weights(learner, without_prefix("learner", tensors), path)
     statistics = without_prefix("normalization", tensors)
     model = PredictionModel(

@@ -87,6 +87,8 @@ class _Laid:
         self.config = command + yaml.safe_dump(resolved, sort_keys=False)
         with seeded(int(resolved["seed"])):
             self.recipe: MetaTraining = configuration.instantiate(parser, options, MetaTraining)
+            channels, height, width = self.trained.state["image_shape"]
+            self.recipe.learner.told((channels, height, width))
         learner = self.recipe.learner
         assert isinstance(learner, EmbeddingLearner)
         self.learner = learner

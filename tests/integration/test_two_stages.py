@@ -190,6 +190,8 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     learned = told("--head=tests.integration.plugins.LearnedMetric")
     assert "weights that only training gives (metric)" in learned
     assert "meta_train --weights" in learned
+    assert "weights that only training gives (attention.queries.weight)" in told("--head=feat")  # made for the backbone
+    assert "compares feature maps" in told("--head=frn")
     config.write_text(
         said.replace("episodes.datasets.BaseClasses", "episodes.datasets.Limited").replace(
             "val_per_class: 2", "per_class: 8"

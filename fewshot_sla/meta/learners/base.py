@@ -50,7 +50,8 @@ class MetaLearner(nn.Module, ABC):
     ) -> None:
         """Learn what the images will be; nothing, unless overridden.
 
-        Called before weights are loaded, before there is an optimiser, and before the learner is moved to a device.
+        Called before all weights of a run are loaded (those of a backbone may be there), before there is an optimiser,
+        and before the learner is moved to a device.
         Told the same again, it does nothing. What it draws at random comes from torch's generator, which the caller
         seeds.
 
