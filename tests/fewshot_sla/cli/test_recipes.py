@@ -12,7 +12,7 @@ from fewshot_sla.cli.recipes import configs_folder, default_run_folder, read_opt
 def test_names_of_all_parts() -> None:
     names = recipe_names("meta")
     assert {"glyphs", "cifarfs", "fc100", "miniimagenet", "tieredimagenet", "omniglot"} <= set(names[""])
-    assert names["head"] == ["protonet", "ridge", "svm"]
+    assert {"protonet", "ridge", "svm"} <= set(names["head"])
     for wing in ("meta", "classification"):
         every = [name for topic in recipe_names(wing).values() for name in topic]
         assert len(set(every)) == len(every)  # a name says which file is meant
@@ -65,7 +65,7 @@ def test_files_of_ones_own_as_parts(tmp_path: Path) -> None:
         ("cifarfs+rigde", "unknown fragment 'rigde' of meta recipes; did you mean 'ridge'?"),
         (
             "cifarfs+zz",
-            "unknown fragment 'zz' of meta recipes; behind a base may stand autoaugment, protonet, ridge, svm,",
+            "unknown fragment 'zz' of meta recipes; behind a base may stand autoaugment, cutmix, ",
         ),
         ("ridge", "'ridge' is no base; a recipe is BASE+FRAGMENT+..., as in cifarfs+ridge+sla"),
         ("cifarfs+glyphs", "'glyphs' is no fragment"),
