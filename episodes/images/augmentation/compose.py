@@ -1,7 +1,8 @@
 """Several augmentations, one after the other."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor
 
@@ -31,9 +32,11 @@ class Compose(Augmentation):
             images, targets = augmentation(images, targets)
         return images, targets
 
-    def adapted(self, normalization: "Normalization") -> "Compose":
+    def adapted(self, normalization: "Normalization") -> Self:
         """All of them, adapted."""
-        return Compose([augmentation.adapted(normalization) for augmentation in self.augmentations])
+        adapted = copy(self)
+        adapted.augmentations = tuple(augmentation.adapted(normalization) for augmentation in self.augmentations)
+        return adapted
 
     def steps(self) -> Sequence[Augmentation]:
         """All of them, those of nested ones too."""

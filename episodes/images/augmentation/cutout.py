@@ -1,7 +1,8 @@
 """Cutout: a square of each training image is blotted out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from copy import copy
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Tensor
@@ -42,9 +43,13 @@ class Cutout(ImageAugmentation):
             raise UserError(f"Cutout fill must be 'mean', or one value 0 to 1 or one for each channel, got {fill!r}")
         self.fill = list(fill)
 
-    def adapted(self, normalization: "Normalization") -> "Cutout":
+    def adapted(self, normalization: "Normalization") -> Self:
         """Filled with the mean of the training images, if nothing else is."""
-        return self if self.fill else Cutout(self.size, normalization.mean.clamp(0, 1).tolist())
+        if self.fill:
+            return self
+        filled = copy(self)
+        filled.fill = normalization.mean.clamp(0, 1).tolist()
+        return filled
 
     def change(
         self,
